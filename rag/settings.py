@@ -1,0 +1,115 @@
+"""Settings: one frozen object, read from a file, the environment and flags, in that order, later ones winning."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from rag.errors import SettingsError
+
+DEFAULT_FILE = Path("rag.toml")
+ENVIRONMENT_PREFIX = "RAG_"
+
+
+def _default_cache_dir() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rag"
+
+
+def _bounds(low: float, high: float) -> dict[str, tuple[float, float]]:
+    return {"bounds": (low, high)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Units are in the names; numbers are bounded."""
+
+    encoder: str = "all-MiniLM-L6-v2"
+    """The bundled encoder, or the name or folder of any sentence-transformers model."""
+    chunk_tokens: int = field(default=128, metadata=_bounds(16, 2048))
+    """Longest chunk, in cl100k tokens; never more than the encoder reads."""
+    passages: int = field(default=5, metadata=_bounds(1, 100))
+    """Passages retrieved for a question."""
+    max_quotes: int = field(default=6, metadata=_bounds(1, 6))
+    """Quotes shown in one answer, at most."""
+    answer_threshold: float = field(default=0.5, metadata=_bounds(0.0, 1.0))
+    """Confidence below which the answer is that the documents do not say."""
+    max_question_characters: int = field(default=2000, metadata=_bounds(1, 100_000))
+    max_file_mib: float = field(default=64.0, metadata=_bounds(0.001, 4096.0))
+    """Larger files are skipped and reported."""
+    keep_versions: int = field(default=3, metadata=_bounds(1, 1000))
+    """Index versions kept on disk, the live one included."""
+    cache_dir: Path = field(default_factory=_default_cache_dir)
+    """Where exported encoders are kept; shared by all indexes of this user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """Settings and where each value came from."""
+
+    settings: Settings
+    origins: dict[str, str]
+    """Setting name to "default", "file PATH", "environment RAG_NAME" or "flag"."""
+
+
+def load_settings(
+    flags: Mapping[str, object] | None = None,
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Effective:
+    """Read the settings: defaults, then the file, then the environment, then the flags that are not None.
+
+    `file` defaults to rag.toml in the working directory, where there is one. Raises SettingsError for an
+    unknown key, a value of the wrong type or out of bounds, or a file that cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    names = {f.name for f in fields(Settings)}
+    values: dict[str, object] = {}
+    origins = dict.fromkeys(sorted(names), "default")
+
+    def take(name: str, value: object, origin: str) -> None:
+        if name not in names:
+            raise SettingsError(f"Unknown setting {name!r} ({origin}). Valid settings: {', '.join(sorted(names))}.")
+        values[name] = _convert(name, value, origin)
+        origins[name] = origin
+
+    path = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"The settings file {path} cannot be read: {error}.") from error
+        for name, value in table.items():
+            take(name, value, f"file {path}")
+    for name in sorted(names):
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environment:
+            take(name, environment[variable], f"environment {variable}")
+    for name, value in (flags or {}).items():
+        if value is not None:
+            take(name, value, "flag")
+    known: dict[str, Any] = values
+    return Effective(Settings(**known), origins)
+
+
+def _convert(name: str, value: object, origin: str) -> object:
+    """The value as the setting's type, within its bounds."""
+    declared = next(f for f in fields(Settings) if f.name == name)
+    kind = {"int": int, "float": float, "str": str, "Path": Path}[str(declared.type)]
+    try:
+        if isinstance(value, bool) or (kind in (int, float) and not isinstance(value, int | float | str)):
+            raise ValueError
+        if kind is int and isinstance(value, float):
+            raise ValueError
+        converted = kind(value) if kind is not Path else Path(str(value)).expanduser()
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number", str: "text", Path: "a folder"}[kind]
+        raise SettingsError(f"Setting {name} ({origin}) is {value!r}; it must be {wanted}.") from None
+    bounds = declared.metadata.get("bounds")
+    if bounds and isinstance(converted, int | float) and not bounds[0] <= converted <= bounds[1]:
+        raise SettingsError(f"Setting {name} ({origin}) is {value!r}; it must lie between {bounds[0]:g} and {bounds[1]:g}.")
+    return converted

@@ -1,0 +1,87 @@
+"""Words of a text as keyword search and scoring see them: lower-cased, folded and stemmed.
+
+One tokenizer serves the keyword index, the questions and the scoring of quotes, so that a term
+found by one is found by all.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import Stemmer
+
+# Words joined by an inner apostrophe or a decimal point or comma stay whole: "don't", "2.44", "15,152".
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\w", re.UNICODE)
+# Scripts written without spaces: each character is indexed with its neighbour.
+_UNSPACED = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]+")
+
+STOP_WORDS = frozenset(
+    """a about above after again against all also am an and any are as at be because been before being below
+    between both but by can could did do does doing done down during each few for from further get got had has have having
+    he her here hers herself him himself his how i if in into is it its itself just let like may me might more most much
+    must my myself no nor not of off on once only or other ought our ours ourselves out over own please same say said says
+    shall she should so some such tell than that the their theirs them themselves then there these they this those
+    through to too under until up upon us very was we were what when where which while who whom whose why will with
+    would you your yours yourself yourselves uh um according document documents text mention mentioned describe
+    explain does't don't doesn't it's what's i'm that's there's""".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One indexed word."""
+
+    stem: str
+    word: str
+    """Lower-cased and folded, not stemmed."""
+    start: int
+    """Character offset in the text, from 0."""
+    end: int
+
+
+class Analyzer:
+    """Cuts texts into terms. Holds the stemmer, so make one and pass it on; not for use by two threads at once."""
+
+    def __init__(self) -> None:
+        self._stemmer = Stemmer.Stemmer("english", 100_000)
+
+    def terms(self, text: str) -> list[Term]:
+        """All terms of a text in reading order, stop words included."""
+        found: list[Term] = []
+        for match in _WORD.finditer(text):
+            word = fold(match.group())
+            if _UNSPACED.fullmatch(word) and len(word) > 1:
+                for i in range(len(word) - 1):
+                    start = match.start() + i
+                    found.append(Term(word[i : i + 2], word[i : i + 2], start, start + 2))
+                continue
+            if word.endswith("'s"):
+                word = word[:-2]
+            found.append(Term(self._stemmer.stemWord(word), word, match.start(), match.end()))
+        return found
+
+    def index_text(self, text: str) -> str:
+        """The text as the keyword index stores it: stems separated by spaces."""
+        return " ".join(term.stem for term in self.terms(text))
+
+    def content_terms(self, text: str) -> list[Term]:
+        """The terms that carry meaning; all terms where every one is a stop word."""
+        terms = self.terms(text)
+        return [term for term in terms if term.word not in STOP_WORDS] or terms
+
+
+def fold(word: str) -> str:
+    """Lower case without accents or typographic apostrophes: "Proença’s" becomes "proenca's"."""
+    word = word.replace("’", "'")
+    if word.isascii():
+        return word.lower()
+    decomposed = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def unique_stems(terms: Iterable[Term]) -> list[str]:
+    """Each stem once, in order of first appearance."""
+    return list(dict.fromkeys(term.stem for term in terms))
