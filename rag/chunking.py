@@ -41,16 +41,13 @@ def chunk(
 ) -> list[Span]:
     """Cut a text into chunks of whole segments.
 
-    Each chunk has at most `max_tokens` by `count_tokens`, as far as its segments allow, and never more than
-    `max_encoder_tokens` by `count_encoder_tokens`: a segment that alone is longer is cut. Spans are in
-    order and do not overlap; between them lies nothing but white space.
+    Each chunk has about `max_tokens` at most by `count_tokens` (the counts of its segments are added up), and
+    never more than `max_encoder_tokens` by `count_encoder_tokens`; only a segment that alone is longer is cut.
+    Spans are in order and do not overlap; between them lies nothing but white space.
     """
-    pieces: list[Span] = []
-    for i, segment in enumerate(segments):
-        following = segments[i + 1].start if i + 1 < len(segments) else len(text)
-        begin = 0 if i == 0 else segment.start
-        pieces.append(Span(begin, following))  # white space goes with the segment before it
-    splitter = _SegmentSplitter([text[p.start : p.end] for p in pieces], max_tokens, count_tokens)
+    pieces = [part for segment in segments for part in _fit(text, segment, max_tokens, count_tokens)]
+    ends = [*(piece.start for piece in pieces[1:]), len(text)]  # white space goes with the piece before it
+    splitter = _SegmentSplitter([text[piece.start : end] for piece, end in zip(pieces, ends, strict=True)], max_tokens, count_tokens)
     found: list[Span] = []
     position = 0
     for chunk_text in splitter.split_text(text):
@@ -61,7 +58,7 @@ def chunk(
 
 
 def _fit(text: str, span: Span, limit: int, count: TokenCounter) -> list[Span]:
-    """The span, halved at white space (or anywhere, in a text without any) until each part fits the encoder."""
+    """The span, halved at white space (or anywhere, in a text without any) until each part is within the limit."""
     if count(text[span.start : span.end]) <= limit or span.end - span.start <= 1:
         return [span]
     middle = (span.start + span.end) // 2

@@ -22,8 +22,10 @@ class Prepared:
     chunks: tuple[Span, ...]
     segments: tuple[tuple[Span, ...], ...]
     """Segments that begin in the chunk, cut at its ends; together they cover it but for white space."""
-    terms: tuple[str, ...]
-    """What keyword search sees: stems separated by spaces."""
+    terms: tuple[tuple[str, ...], ...]
+    """What keyword search sees of each segment: stems separated by spaces."""
+    title_terms: tuple[str, ...]
+    """Stems of the title: keyword search finds each chunk by them too."""
 
     def chunk_texts(self) -> list[str]:
         """The texts the encoder reads for the chunks."""
@@ -56,10 +58,11 @@ def prepare(document: Document, encoder: Encoder, analyzer: Analyzer, count_toke
                 break  # cut by the encoder's limit: the rest belongs to the next chunk
             i += 1
         inside.append(tuple(mine))
-    title = document.source.title
+    text = document.text
     return Prepared(
         document,
         tuple(chunks),
         tuple(inside),
-        tuple(analyzer.index_text(f"{title} {document.text[s.start : s.end]}" if title else document.text[s.start : s.end]) for s in chunks),
+        tuple(tuple(analyzer.index_text(text[s.start : s.end]) for s in spans) for spans in inside),
+        tuple(term.stem for term in analyzer.terms(document.source.title)),
     )

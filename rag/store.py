@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
+from rag.preparing import Prepared
 from rag.records import Anchor, AnchorKind, Chunk, Document, Source, Span
 
 _SCHEMA = """
@@ -26,7 +27,8 @@ CREATE TABLE chunks (
     "end" INTEGER NOT NULL, first_segment INTEGER NOT NULL, end_segment INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE segments (
-    number INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL
+    number INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    terms TEXT NOT NULL
 ) STRICT;
 CREATE VIRTUAL TABLE keywords USING fts5 (terms, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '.,'''");
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (keywords, 'row');
@@ -52,8 +54,9 @@ class StoreWriter:
             self._db.execute("COMMIT")
         self._db.close()
 
-    def add(self, document: Document, chunks: Sequence[Span], segments: Sequence[Sequence[Span]], terms: Sequence[str]) -> None:
-        """Append a document with its chunks, each chunk's segments, and each chunk's terms for keyword search."""
+    def add(self, prepared: Prepared) -> None:
+        """Append a document with its chunks and segments."""
+        document, chunks = prepared.document, prepared.chunks
         self._db.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -68,15 +71,19 @@ class StoreWriter:
                 self.chunks + len(chunks),
             ),
         )
-        for span, inside, indexed in zip(chunks, segments, terms, strict=True):
+        title = " ".join(prepared.title_terms)
+        for span, inside, terms in zip(chunks, prepared.segments, prepared.terms, strict=True):
             self._db.execute(
                 "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
                 (self.chunks, self.documents, *span, self.segments, self.segments + len(inside)),
             )
-            self._db.execute("INSERT INTO keywords (rowid, terms) VALUES (?, ?)", (self.chunks, indexed))
+            self._db.execute("INSERT INTO keywords (rowid, terms) VALUES (?, ?)", (self.chunks, " ".join((title, *terms))))
             self._db.executemany(
-                "INSERT INTO segments VALUES (?, ?, ?, ?)",
-                [(self.segments + i, self.chunks, *segment) for i, segment in enumerate(inside)],
+                "INSERT INTO segments VALUES (?, ?, ?, ?, ?)",
+                [
+                    (self.segments + i, self.chunks, *segment, stems)
+                    for i, (segment, stems) in enumerate(zip(inside, terms, strict=True))
+                ],
             )
             self.segments += len(inside)
             self.chunks += 1
@@ -147,14 +154,14 @@ class Store:
         for document, start, end in self._rows('SELECT document, "start", "end" FROM chunks ORDER BY number'):
             yield Chunk(self.document(document).id, start, end)
 
-    def segment_spans(self, numbers: range) -> list[Span]:
-        """Spans of consecutive segments."""
-        return [
-            Span(start, end)
-            for start, end in self._rows(
-                'SELECT "start", "end" FROM segments WHERE number >= ? AND number < ? ORDER BY number', (numbers.start, numbers.stop)
-            )
-        ]
+    def segments(self, numbers: range) -> list[tuple[Span, str]]:
+        """Spans and terms (stems separated by spaces) of consecutive segments."""
+        with self._lock:
+            rows = self._db.execute(
+                'SELECT "start", "end", terms FROM segments WHERE number >= ? AND number < ? ORDER BY number',
+                (numbers.start, numbers.stop),
+            ).fetchall()
+        return [(Span(start, end), terms) for start, end, terms in rows]
 
     def chunks_of_segments(self, numbers: Iterable[int]) -> list[int]:
         """The chunk number of each segment, in the order given."""

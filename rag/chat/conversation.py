@@ -1,0 +1,136 @@
+"""Conversations. The server holds the one that is open; the browser alone keeps the others.
+
+What the browser stores holds references, not quotes: when a conversation comes back, every quote is cut anew
+from the open index, so that a stored conversation cannot put words into a document.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from rag.chat.backend import Backend
+from rag.chat.places import Place, find_document, find_place
+from rag.location import location
+from rag.records import Answer, Citation, Quote
+
+MAX_TURNS = 40
+"""Turns shown and stored; each one costs the browser a little at every step of a streamed answer."""
+MAX_STORED_CHARACTERS = 4000
+"""Of a question or an answer that a browser brings back; longer ones are cut."""
+MAX_PLACES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and what was said to it."""
+
+    question: str
+    text: str = ""
+    citations: tuple[Citation, ...] = ()
+    closest: tuple[Place, ...] = ()
+    """The nearest passages where the documents do not answer."""
+    abstained: bool = False
+    pending: bool = False
+    """True until there is an answer."""
+    notice: str = ""
+    """A polite line in place of an answer, such as that the question is too long."""
+    shown: int | None = None
+    """Quotes revealed so far; None where all are."""
+    lost: int = 0
+    """Quotes of a stored conversation that the open index does not hold any more."""
+    vote: bool | None = None
+    answer: Answer | None = None
+    """All that is known of the answer; None for a conversation that a browser brought back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The turns of one conversation and the documents it is limited to."""
+
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    turns: tuple[Turn, ...] = ()
+    documents: tuple[str, ...] = ()
+    """Ids of the documents to ask; empty for all."""
+
+    def earlier_questions(self) -> list[str]:
+        """The questions that were answered, for a follow-up to refer to."""
+        return [turn.question for turn in self.turns if not turn.notice]
+
+    def with_turn(self, turn: Turn) -> Conversation:
+        """This conversation with one more turn; the oldest goes where there would be too many."""
+        return replace(self, turns=(*self.turns, turn)[-MAX_TURNS:])
+
+    def with_last(self, turn: Turn) -> Conversation:
+        """This conversation with its last turn replaced."""
+        return replace(self, turns=(*self.turns[:-1], turn))
+
+    def turn(self, number: object) -> Turn | None:
+        """A turn by its number from 0, as the browser sent it."""
+        inside = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(self.turns)
+        return self.turns[number] if inside and isinstance(number, int) else None
+
+
+def answered(question: str, answer: Answer) -> Turn:
+    """The turn that shows an answer."""
+    closest = tuple(Place(p.document, p.start, p.end) for p in answer.passages[:3]) if answer.abstained else ()
+    return Turn(question, answer.text, answer.citations, closest, answer.abstained, answer=answer)
+
+
+def to_stored(conversation: Conversation) -> dict[str, object]:
+    """The conversation as the browser keeps it."""
+    turns = [
+        {
+            "question": turn.question,
+            "text": turn.text,
+            "citations": [f"{c.quote.document.id}.{c.quote.start}.{c.quote.end}" for c in turn.citations],
+            "closest": [place.ref for place in turn.closest],
+            "abstained": turn.abstained,
+        }
+        for turn in conversation.turns
+        if not turn.pending and not turn.notice
+    ]
+    return {"id": conversation.id, "documents": list(conversation.documents), "turns": turns}
+
+
+def from_stored(backend: Backend, stored: object) -> Conversation:
+    """A conversation that a browser brought back, as far as it can be trusted: an empty one at worst."""
+    record = stored if isinstance(stored, dict) else {}
+    chosen = (find_document(backend, item) for item in _list(record.get("documents"), 10_000))
+    turns = [_turn(backend, item) for item in _list(record.get("turns"), MAX_TURNS) if isinstance(item, dict)]
+    name = record.get("id")
+    fresh = Conversation()
+    known = isinstance(name, str) and len(name) == len(fresh.id) and set(name) <= set("0123456789abcdef")
+    return Conversation(
+        str(name) if known else fresh.id,
+        tuple(turn for turn in turns if turn.question),
+        tuple(document.id for document in chosen if document is not None),
+    )
+
+
+def _turn(backend: Backend, record: dict[object, object]) -> Turn:
+    refs = _list(record.get("citations"), MAX_PLACES)
+    citations = []
+    for number, ref in enumerate(refs, 1):
+        place = find_place(backend, ref)
+        if place is not None:
+            quote = Quote(place.document, place.start, place.end, 0.0)
+            citations.append(Citation(number, quote, location(place.document, place.start, place.end)))
+    closest = [find_place(backend, ref) for ref in _list(record.get("closest"), MAX_PLACES)]
+    return Turn(
+        _text(record.get("question")),
+        _text(record.get("text")),
+        tuple(citations),
+        tuple(place for place in closest if place is not None),
+        record.get("abstained") is True,
+        lost=len(refs) - len(citations),
+    )
+
+
+def _text(value: object) -> str:
+    return value.strip()[:MAX_STORED_CHARACTERS] if isinstance(value, str) else ""
+
+
+def _list(value: object, longest: int) -> Sequence[object]:
+    return value[:longest] if isinstance(value, list) else []

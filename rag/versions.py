@@ -1,0 +1,218 @@
+"""The index folder: versions side by side, one of them live, changed by one atomic rename.
+
+index/
+  CURRENT          name of the live version
+  LOCK             held by the one process that writes
+  versions/<name>/ a complete version; a name with a leading dot is being built or being removed
+  cache/           embeddings by content, shared by versions
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rag.encoding import EncoderCard
+from rag.errors import BuildError, IndexUnavailable
+
+FORMAT = 1
+"""Of the files of a version."""
+MANIFEST, STORE, CHUNK_VECTORS, SEGMENT_VECTORS = "manifest.json", "store.sqlite", "vectors.faiss", "segments.faiss"
+_DATA_FILES = (STORE, CHUNK_VECTORS, SEGMENT_VECTORS)
+_NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-\d+)?\Z")
+REBUILD = "Build it again with: rag index"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSum:
+    """Size and checksum of one file of a version."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a version is made of, by what, and the checksums of its files."""
+
+    version: str
+    created: str
+    """UTC, ISO 8601."""
+    encoder: EncoderCard
+    chunk_tokens: int
+    preparing_format: int
+    corpus_sha256: str
+    """Over the paths, contents and sources of its documents."""
+    documents: int
+    chunks: int
+    segments: int
+    characters: int
+    """Of all texts."""
+    files: dict[str, FileSum] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        """Write as `folder`/manifest.json."""
+        (folder / MANIFEST).write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read `folder`/manifest.json. Raises IndexUnavailable where it is missing, damaged or of another format."""
+        try:
+            raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            if raw.get("format") != FORMAT:
+                raise IndexUnavailable(
+                    f"The index version {folder.name} has format {raw.get('format')}; this program reads {FORMAT}. {REBUILD}"
+                )
+            files = {name: FileSum(**entry) for name, entry in raw.pop("files").items()}
+            return cls(**{**raw, "encoder": EncoderCard(**raw["encoder"]), "files": files})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise IndexUnavailable(f"The index version {folder.name} is damaged: its manifest cannot be read ({error}). {REBUILD}") from error
+
+
+def checksums(folder: Path) -> dict[str, FileSum]:
+    """Sizes and checksums of a version's data files as they are on disk."""
+    found = {}
+    for name in _DATA_FILES:
+        with open(folder / name, "rb") as stream:
+            found[name] = FileSum(os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest())
+    return found
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Raises IndexUnavailable where a data file is missing or is not the one that was built."""
+    try:
+        seen = checksums(folder)
+    except OSError as error:
+        raise IndexUnavailable(f"The index version {folder.name} is damaged: {error.filename} cannot be read. {REBUILD}") from error
+    for name in _DATA_FILES:
+        if seen[name] != manifest.files.get(name):
+            raise IndexUnavailable(f"The index version {folder.name} is damaged: {name} is not the file that was built. {REBUILD}")
+
+
+class IndexFolder:
+    """The versions below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.versions = root / "versions"
+        self.cache = root / "cache"
+
+    def names(self) -> list[str]:
+        """Complete versions, oldest first."""
+        if not self.versions.is_dir():
+            return []
+        return sorted((p.name for p in self.versions.iterdir() if _NAME.match(p.name)), key=_age)
+
+    def current(self) -> str | None:
+        """Name of the live version; None where there is none. Raises IndexUnavailable where CURRENT names none."""
+        try:
+            name = (self.root / "CURRENT").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise IndexUnavailable(f"{self.root / 'CURRENT'} cannot be read ({error}). {REBUILD}") from error
+        if not _NAME.match(name) or not (self.versions / name).is_dir():
+            raise IndexUnavailable(f"{self.root / 'CURRENT'} names no version that is there. {REBUILD}")
+        return name
+
+    def live(self) -> Path:
+        """Folder of the live version. Raises IndexUnavailable, naming the command, where there is none."""
+        name = self.current()
+        if name is None:
+            raise IndexUnavailable(f"There is no index in {self.root}. Build one with: rag index")
+        return self.versions / name
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder for one writer. Raises BuildError where another process writes, or nobody may."""
+        try:
+            self.versions.mkdir(parents=True, exist_ok=True)
+            lock = open(self.root / "LOCK", "a+", encoding="utf-8")
+        except OSError as error:
+            raise BuildError(f"The index folder {self.root} cannot be written: {error.strerror or error}.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                raise BuildError(
+                    f"Another process is writing the index in {self.root} (process {lock.read().strip() or 'unknown'}). "
+                    "Wait until it is done, or use another folder with --index."
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder beside the versions, removed at the end unless `publish` has taken it."""
+        for stale in self.versions.glob(".*"):  # only the holder of the lock is here: left by a killed build
+            shutil.rmtree(stale, ignore_errors=True)
+        folder = self.versions / f".building-{os.getpid()}"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def new_name(self, corpus_sha256: str) -> str:
+        """A name that sorts after all others of earlier seconds and is not taken."""
+        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
+        latest = max((name[:15] for name in self.names()), default="")
+        base = f"{max(stamp, latest)}-{corpus_sha256[:8]}"  # a clock set back must not make a version old
+        taken = set(self.names())
+        return next(name for i in range(10_000) if (name := base if i == 0 else f"{base}-{i}") not in taken)
+
+    def publish(self, scratch: Path, name: str) -> None:
+        """Make a finished version one of the versions. Everything in it is on disk before its name is."""
+        for path in scratch.iterdir():
+            _sync(path)
+        _sync(scratch)
+        scratch.rename(self.versions / name)
+        _sync(self.versions)
+
+    def make_live(self, name: str) -> None:
+        """Swap CURRENT to a version, in one atomic rename."""
+        if name not in self.names():
+            raise BuildError(f"There is no version {name!r}. Versions: {', '.join(self.names()) or 'none'}.")
+        temporary = self.root / f".CURRENT-{os.getpid()}"
+        temporary.write_text(name + "\n", encoding="utf-8")
+        _sync(temporary)
+        temporary.replace(self.root / "CURRENT")
+        _sync(self.root)
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove the oldest versions beyond `keep`, never the live one. Returns what was removed."""
+        live = self.current()
+        others = [name for name in self.names() if name != live]
+        surplus = others[: max(0, len(others) - (keep - 1))]
+        for name in surplus:
+            doomed = self.versions / f".removing-{name}"
+            (self.versions / name).rename(doomed)  # readers that have its files open go on reading
+            shutil.rmtree(doomed, ignore_errors=True)
+        return surplus
+
+
+def _age(name: str) -> tuple[str, int]:
+    """Sort key: time of building, then the number of a version built in the same second."""
+    parts = name.split("-")
+    return parts[0], int(parts[2]) if len(parts) > 2 else 0
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
