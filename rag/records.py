@@ -54,6 +54,8 @@ class Source:
     url: str = ""
     language: str = ""
     """BCP 47 tag, such as "en"."""
+    questions: tuple[str, ...] = ()
+    """Examples of what the document answers, offered to a reader who does not know what to ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ Every key may be left out. A turn holds until the next one; one without a speake
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,7 +23,7 @@ from rag.errors import SourcesError
 from rag.records import Anchor, AnchorKind, Source
 
 FILE_NAME = "sources.toml"
-_LISTS = ("authors", "speakers")
+_LISTS = ("authors", "speakers", "questions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,13 @@ def speaker_anchors(text: str, entry: SourceEntry, path: str) -> tuple[Anchor, .
     anchors: list[Anchor] = []
     position = 0
     for speaker, words in entry.turns:
-        start = text.find(words, position)
-        if start < 0:
+        pattern = re.compile(r"\s+".join(re.escape(word) for word in words.split()))  # a line may break anywhere
+        found = pattern.search(text, position) if words.strip() else None
+        if found is None:
             raise SourcesError(
                 f'{FILE_NAME}, entry "{path}": the turn of {speaker or "an unknown speaker"} begins with {words!r}, '
                 "which does not stand in the file after the turn before. Copy the words exactly as they are there."
             )
-        anchors.append(Anchor(start, AnchorKind.SPEAKER, speaker))
-        position = start + len(words)
+        anchors.append(Anchor(found.start(), AnchorKind.SPEAKER, speaker))
+        position = found.end()
     return tuple(anchors)

@@ -1,0 +1,195 @@
+"""The assistant: one open index and one encoder, asked by everyone who uses them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from rag.answering import cite, compose
+from rag.confidence import Model, measure
+from rag.conversation import understand
+from rag.encoding import Encoder
+from rag.errors import QuestionError, UserError
+from rag.exporting import open_encoder
+from rag.index import Index
+from rag.quoting import select_quotes
+from rag.records import Answer, Document, Passage
+from rag.retrieval import Retrieved, retrieve
+from rag.settings import Settings
+from rag.terms import Analyzer
+from rag.versions import IndexFolder
+
+_PASSAGE_CHARACTERS = 1200
+_LEAST = 0.7
+"""Passages that score less than this times the best one are not shown with an answer."""
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Milliseconds of each stage."""
+
+    started: float = field(default_factory=time.perf_counter)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.stages[stage] = round((now - self.started) * 1000, 3)
+        self.started = now
+
+    def all(self) -> dict[str, float]:
+        return {**self.stages, "total": round(sum(self.stages.values()), 3)}
+
+
+class Assistant:
+    """Answers questions from an index. All methods may be called from several threads."""
+
+    def __init__(self, index: Index, encoder: Encoder, settings: Settings, *, index_dir: Path | None = None) -> None:
+        """Raises IndexUnavailable where the index was not built with this encoder."""
+        index.check_encoder(encoder.card)
+        self._index = index
+        self._encoder = encoder
+        self._settings = settings
+        self._index_dir = index_dir
+        self._analyzer = Analyzer()
+        self._model = Model.shipped()
+        self._refreshing = threading.Lock()
+
+    @classmethod
+    def open(cls, index_dir: Path, settings: Settings, notify: Callable[[str], None] = lambda _: None) -> Assistant:
+        """Open the live version of an index. Raises IndexUnavailable or EncoderError, naming the remedy."""
+        index = Index.open(IndexFolder(index_dir).live())
+        return cls(index, open_encoder(settings.encoder, settings.cache_dir, notify), settings, index_dir=index_dir)
+
+    def __enter__(self) -> Assistant:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self._index.close()
+
+    @property
+    def version(self) -> str:
+        """The index version that answers now."""
+        return self._index.manifest.version
+
+    @property
+    def encoder_id(self) -> str:
+        """Name and fingerprint of the encoder."""
+        return self._encoder.card.id
+
+    def documents(self) -> tuple[Document, ...]:
+        """All documents, in order of their paths."""
+        return tuple(self._index.store.documents())
+
+    def document(self, document_id: str) -> Document | None:
+        """A document by id; None where the index has none of that id."""
+        store = self._index.store
+        number = store.document_number(document_id)
+        return None if number is None else store.document(number)
+
+    def ask(self, question: str, history: Sequence[str] = (), documents: Sequence[str] | None = None) -> Answer:
+        """Answer a question, or say that the documents do not.
+
+        `history` are the earlier questions of the conversation, oldest first; `documents` limits the answer to
+        documents of these ids. Raises QuestionError for a question that is empty or too long, and UserError
+        for an id that is not in the index.
+        """
+        index, clock = self._index, _Clock()
+        question = self._checked(question)
+        query = understand(question, history, self._encoder, self._analyzer)
+        clock.lap("encode")
+        retrieved = retrieve(
+            index,
+            query,
+            self._settings.passages,
+            characters=_PASSAGE_CHARACTERS,
+            least=_LEAST,
+            within=self._within(index, documents),
+        )
+        clock.lap("retrieve")
+        quotes = select_quotes(retrieved, self._settings.max_quotes)
+        clock.lap("quote")
+        confidence, signals = self._model.estimate(measure(query, retrieved, self._analyzer))
+        abstained = confidence < self._settings.answer_threshold or not quotes
+        clock.lap("confidence")
+        citations = () if abstained else cite(quotes)
+        text = compose(citations)
+        clock.lap("compose")
+        return Answer(
+            question=question,
+            text=text,
+            citations=citations,
+            abstained=abstained,
+            confidence=confidence,
+            signals=signals,
+            passages=retrieved.passages,
+            index_version=index.manifest.version,
+            encoder=index.manifest.encoder.id,
+            timings_ms=clock.all(),
+        )
+
+    def search(self, query: str, k: int | None = None, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
+        """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not."""
+        return self.retrieve(query, k, documents).passages
+
+    def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> Retrieved:
+        """What `search` finds, with the scores of every segment."""
+        index = self._index
+        query = understand(self._checked(question), (), self._encoder, self._analyzer)
+        return retrieve(
+            index,
+            query,
+            self._settings.passages if k is None else k,
+            characters=_PASSAGE_CHARACTERS,
+            within=self._within(index, documents),
+        )
+
+    def suggestions(self, near: Sequence[Document] = ()) -> tuple[str, ...]:
+        """Questions that the documents answer, as their sources name them: those of the documents `near` first."""
+        documents = [*near, *self.documents()]
+        return tuple(dict.fromkeys(question for document in documents for question in document.source.questions))
+
+    def refresh(self) -> bool:
+        """Go over to a newer version where there is one that opens; True where it did. Answers under way keep theirs.
+
+        Raises IndexUnavailable where the newer version is damaged; the one that was open goes on answering.
+        """
+        if self._index_dir is None:
+            return False
+        with self._refreshing:
+            folder = IndexFolder(self._index_dir).live()
+            if folder.name == self.version:
+                return False
+            index = Index.open(folder)
+            index.check_encoder(self._encoder.card)
+            self._index = index  # the old one is closed once the last answer under way has let go of it
+            return True
+
+    def _checked(self, question: str) -> str:
+        question = question.strip()
+        limit = self._settings.max_question_characters
+        if not question:
+            raise QuestionError("The question is empty. Write what you want to know, such as: What is the digital Silk Road?")
+        if len(question) > limit:
+            raise QuestionError(f"The question has {len(question):,} characters; {limit:,} are read. Ask in fewer words.")
+        return question
+
+    def _within(self, index: Index, documents: Sequence[str] | None) -> list[range] | None:
+        """The chunk numbers of the documents with these ids."""
+        if documents is None:
+            return None
+        ranges = []
+        for document_id in documents:
+            number = index.store.document_number(document_id)
+            if number is None:
+                known = ", ".join(d.id for d in self.documents()[:20])
+                raise UserError(f"There is no document {document_id!r} in the index. Documents: {known}.")
+            ranges.append(index.store.chunk_range(number))
+        return ranges

@@ -1,0 +1,239 @@
+"""The command `rag`: data on stdout, notes and progress on stderr.
+
+Exit codes: 0 done · 1 refused or failed, with one line that says why · 2 the command itself was wrong ·
+3 the index was built, but some files were left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rag.errors import RagError, UserError
+from rag.settings import Effective, Settings, load_settings
+
+if TYPE_CHECKING:
+    from rag.building import BuildReport, Watch
+
+DONE, FAILED, WRONG_USE, INCOMPLETE = 0, 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        flags = {f.name: getattr(given, f.name, None) for f in fields(Settings)}
+        effective = load_settings(flags, file=given.config)
+        command: Callable[[argparse.Namespace, Effective], int] = given.command
+        return command(given, effective)
+    except RagError as error:
+        note(f"rag: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        note("rag: stopped")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `rag search … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def run() -> NoReturn:
+    """Entry point of the command."""
+    raise SystemExit(main())
+
+
+def note(text: str) -> None:
+    """One line for the person at the terminal."""
+    print(" ".join(text.split()), file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rag", description="Ask your own documents, get their own words back.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--index", type=Path, default=Path("index"), metavar="DIR", help="the index folder (default: index)")
+    common.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: rag.toml, where there is one)")
+    for setting in fields(Settings):
+        kind = {"int": int, "float": float}.get(str(setting.type), str)
+        flag = "--" + setting.name.replace("_", "-")
+        common.add_argument(flag, dest=setting.name, type=kind, metavar=kind.__name__.upper(), help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, handler: Callable[[argparse.Namespace, Effective], int], summary: str) -> argparse.ArgumentParser:
+        settings = ", ".join("--" + f.name.replace("_", "-") for f in fields(Settings))
+        command = commands.add_parser(name, parents=[common], help=summary, description=summary, epilog=f"Settings: {settings}.")
+        command.set_defaults(command=handler)
+        return command
+
+    index = add("index", _index, "Build or update the index from files and folders.")
+    index.add_argument("paths", nargs="*", type=Path, default=[Path("seeds")], metavar="PATH", help="default: seeds")
+    index.add_argument("--json", action="store_true", help="write the report as JSON")
+
+    ask = add("ask", _ask, "Answer a question with exact quotes, or say that the documents do not.")
+    ask.add_argument("question", nargs="?", help="the question, in quotation marks")
+    ask.add_argument("--batch", type=Path, metavar="FILE", help="one JSON object a line: question, optional history (with --json)")
+    ask.add_argument("--json", action="store_true", help="write the answer as JSON")
+
+    search = add("search", _search, "List the passages nearest to a query.")
+    search.add_argument("query")
+    search.add_argument("--json", action="store_true", help="write the passages as JSON")
+
+    serve = add("serve", _serve, "Open the web chat.")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_port, default=7860, help="port to listen on (default: 7860)")
+
+    info = add("info", _info, "Show the settings, where each comes from, and the index.")
+    info.add_argument("--json", action="store_true", help="write as JSON")
+    return parser
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 65535")
+    return number
+
+
+def _index(given: argparse.Namespace, effective: Effective) -> int:
+    from rag.building import build_corpus
+    from rag.encoding import Encoder
+    from rag.exporting import open_encoder
+
+    settings = effective.settings
+
+    def encoder() -> Encoder:
+        return open_encoder(settings.encoder, settings.cache_dir, note)
+
+    with _progress() as watch:
+        report = build_corpus(given.paths, given.index, settings, encoder, watch)
+    for skipped in report.skipped:
+        note(f"left out: {skipped.path!r} {skipped.reason}")
+    if given.json:
+        from rag.serializing import report_json
+
+        print(json.dumps(report_json(report), ensure_ascii=False))
+    else:
+        print(_summary(report))
+    return INCOMPLETE if report.skipped else DONE
+
+
+def _summary(report: BuildReport) -> str:
+    state = "is up to date" if report.unchanged else "is live"
+    parts = [f"{report.documents} documents", f"{report.chunks} chunks", f"{report.encoded} texts encoded"]
+    if report.skipped:
+        parts.append(f"{len(report.skipped)} files left out")
+    return f"Index {report.version} {state}: {', '.join(parts)}."
+
+
+@contextmanager
+def _progress() -> Iterator[Watch]:
+    """A progress bar on stderr; silent where stderr is no terminal."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" document", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def watch(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield watch
+
+
+def _ask(given: argparse.Namespace, effective: Effective) -> int:
+    from rag.assistant import Assistant
+    from rag.serializing import answer_json
+
+    if (given.question is None) == (given.batch is None):
+        raise UserError('Ask one question, such as: rag ask "What is the digital Silk Road?", or a file of them with --batch.')
+    if given.batch is not None and not given.json:
+        raise UserError("--batch writes JSON, one answer a line: add --json.")
+    if given.batch is not None:
+        return _ask_batch(given, effective)
+    with Assistant.open(given.index, effective.settings, note) as assistant:
+        answer = assistant.ask(given.question)
+    if given.json:
+        print(json.dumps(answer_json(answer), ensure_ascii=False))
+    else:
+        from rag.display import show_answer
+
+        show_answer(answer)
+    return DONE
+
+
+def _ask_batch(given: argparse.Namespace, effective: Effective) -> int:
+    from rag.assistant import Assistant
+    from rag.serializing import answer_json, read_batch
+
+    try:
+        stream = sys.stdin if str(given.batch) == "-" else open(given.batch, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"The batch file {given.batch} cannot be read: {error.strerror}.") from error
+    failed = 0
+    with stream, Assistant.open(given.index, effective.settings, note) as assistant:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                question, history = read_batch(line)
+                result = answer_json(assistant.ask(question, history))
+            except UserError as error:
+                failed += 1
+                note(f"rag: line {number}: {error}")
+                result = {"error": str(error)}
+            print(json.dumps(result, ensure_ascii=False), flush=True)
+    return FAILED if failed else DONE
+
+
+def _search(given: argparse.Namespace, effective: Effective) -> int:
+    from rag.assistant import Assistant
+
+    with Assistant.open(given.index, effective.settings, note) as assistant:
+        passages = assistant.search(given.query)
+    if given.json:
+        from rag.serializing import passage_json
+
+        print(json.dumps([passage_json(passage) for passage in passages], ensure_ascii=False))
+    else:
+        from rag.display import show_passages
+
+        show_passages(passages)
+    return DONE
+
+
+def _serve(given: argparse.Namespace, effective: Effective) -> int:
+    from rag.chat.server import serve
+
+    serve(given.index, effective.settings, given.host, given.port)
+    return DONE
+
+
+def _info(given: argparse.Namespace, effective: Effective) -> int:
+    from rag.display import show_info
+    from rag.errors import IndexUnavailable
+    from rag.serializing import info_json
+    from rag.versions import IndexFolder, Manifest
+
+    manifest, problem = None, ""
+    try:
+        manifest = Manifest.read(IndexFolder(given.index).live())
+    except IndexUnavailable as error:
+        problem = str(error)
+    described = info_json(effective, given.index, manifest)
+    if given.json:
+        print(json.dumps(described, ensure_ascii=False))
+    else:
+        show_info(described)
+    if problem:
+        note(f"rag: {problem}")
+    return FAILED if problem else DONE
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,117 @@
+"""Confidence: is this question answered here?
+
+A logistic regression over a few features that do not depend on the corpus's size. Its coefficients are
+fitted by `python -m evals fit-confidence` and kept, with what they were fitted on, in confidence.json.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from rag.records import Signal
+from rag.retrieval import Query, Retrieved
+from rag.terms import STOP_WORDS, Analyzer, Term
+
+_NUMBER = re.compile(r"\d")
+_MONTHS = frozenset("january february march april may june july august september october november december".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A fitted logistic regression: log-odds = intercept + sum of weight x (value - mean)."""
+
+    intercept: float
+    weights: dict[str, float]
+    means: dict[str, float]
+    """Of each feature over the data it was fitted on, so that a contribution compares with an average question."""
+
+    @classmethod
+    def shipped(cls) -> Model:
+        """The coefficients that come with this package."""
+        raw = json.loads(resources.files("rag").joinpath("confidence.json").read_text(encoding="utf-8"))
+        return cls(raw["intercept"], raw["weights"], raw["means"])
+
+    def estimate(self, features: dict[str, float]) -> tuple[float, tuple[Signal, ...]]:
+        """Probability in [0, 1] that the question is answered, and what each feature contributed, the most telling first."""
+        signals = [
+            Signal(name, features[name], weight * (features[name] - self.means[name])) for name, weight in self.weights.items()
+        ]
+        log_odds = self.intercept + sum(signal.contribution for signal in signals)
+        probability = 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
+        return probability, tuple(sorted(signals, key=lambda signal: -abs(signal.contribution)))
+
+
+def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str, float]:
+    """The features of a question and what was found for it, each of the order of 1.
+
+    best_segment, best_passage   highest cosine with a segment and with a chunk
+    bm25                         best BM25 over the highest a chunk could reach, in [0, 1]
+    covered_by_segment           share of the question's term weight in its best segment, neighbours included
+    covered_by_passage           the same for its best passage
+    rarest_missing               rarity, in [0, 1], of the rarest term that the best passage lacks
+    names_missing                share of the names and numbers asked for that the best passage lacks
+    kind_found                   1 where the kind of thing asked for (a number, a date, a name) stands near, 0 where not, 0.5 unasked
+    """
+    if not retrieved.passages:
+        return dict.fromkeys(FEATURES, 0.0)
+    weight = {stem: w * retrieved.idf[stem] for stem, w in zip(query.stems, query.stem_weights, strict=True)}
+    total = sum(weight.values()) or 1.0
+    held = [frozenset().union(*(s.stems for s in inside)) for inside in retrieved.inside]
+    covered = [sum(w for stem, w in weight.items() if stem in stems) / total for stems in held]
+    best = max(range(len(held)), key=lambda i: (covered[i], -i))
+    near = [
+        frozenset().union(*(s.stems for s in inside[max(0, i - 1) : i + 2])) for inside in retrieved.inside for i in range(len(inside))
+    ]
+    highest = max(retrieved.idf.values(), default=1.0) or 1.0
+    missing = [retrieved.idf[stem] / highest for stem in weight if stem not in held[best] and weight[stem] > 0]
+    names = {term.stem for term in _names_and_numbers(query.text, analyzer)}
+    return {
+        "best_segment": max(p.scores.segment or 0.0 for p in retrieved.passages),
+        "best_passage": max(p.scores.dense or 0.0 for p in retrieved.passages),
+        "bm25": min(1.0, retrieved.best_bm25 / (2.2 * total)),
+        "covered_by_segment": max(sum(w for stem, w in weight.items() if stem in stems) / total for stems in near),
+        "covered_by_passage": covered[best],
+        "rarest_missing": max(missing, default=0.0),
+        "names_missing": len(names - held[best]) / len(names) if names else 0.0,
+        "kind_found": _kind_found(query.text, [p.text for p in retrieved.passages[:2]]),
+    }
+
+
+FEATURES = (
+    "best_segment",
+    "best_passage",
+    "bm25",
+    "covered_by_segment",
+    "covered_by_passage",
+    "rarest_missing",
+    "names_missing",
+    "kind_found",
+)
+
+
+def _names_and_numbers(question: str, analyzer: Analyzer) -> list[Term]:
+    """Words of a question written with a capital, but for its first, and numbers."""
+    found = []
+    for i, term in enumerate(analyzer.terms(question)):
+        written = question[term.start : term.end]
+        if term.word not in STOP_WORDS and (_NUMBER.search(written) or (i > 0 and written[:1].isupper())):
+            found.append(term)
+    return found
+
+
+def _kind_found(question: str, texts: Sequence[str]) -> float:
+    """1 where what the question word asks for stands in a text, 0 where it does not, 0.5 where it asks for neither."""
+    asked = question.lower()
+    text = " ".join(texts)
+    if re.search(r"\bhow (many|much|long|far|old|large|big|high|fast)\b|\bpercent|\bwhat (share|proportion|number|amount)\b", asked):
+        return float(bool(_NUMBER.search(text)))
+    if re.search(r"\bwhen\b|\b(what|which) (year|date|month|day)\b", asked):
+        return float(bool(re.search(r"\b(1[5-9]|20)\d\d\b", text) or _MONTHS & set(text.lower().split())))
+    if re.search(r"\bwho(se|m)?\b", asked):
+        return float(bool(re.search(r"\b[A-Z]\w+ [A-Z]\w+", text)))
+    return 0.5

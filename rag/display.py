@@ -1,0 +1,84 @@
+"""What people read in a terminal: colour where there is one, and nothing of a document ever acts on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from rag.records import Answer, Document, Passage
+
+_PREVIEW = 280
+"""Characters of a passage shown in a list."""
+
+
+def show_answer(answer: Answer) -> None:
+    """The quotes with their sources; for an abstention the closest passages, as exactly that."""
+    console = _console()
+    if answer.abstained:
+        console.print(Text(answer.text, style="bold"))
+        if answer.passages:
+            console.print(Text("\nThe closest passages, which may not answer it:\n", style="dim"))
+            _list_passages(console, answer.passages[:3])
+        return
+    for citation in answer.citations:
+        console.print(Text(f"“{clean(citation.quote.text)}”"))
+        console.print(
+            Padding(
+                Text.assemble((f"[{citation.number}] ", "bold cyan"), (reference(citation.quote.document), ""), (f" · {citation.location}", "dim")),
+                (0, 0, 1, 2),
+            )
+        )
+    console.print(Text(f"confidence {answer.confidence:.2f} · {answer.timings_ms['total']:.0f} ms", style="dim"))
+
+
+def show_passages(passages: Sequence[Passage]) -> None:
+    """Passages with their ranks, scores and places."""
+    console = _console()
+    if not passages:
+        console.print(Text("Nothing was found."))
+    _list_passages(console, passages)
+
+
+def show_info(described: Mapping[str, Any]) -> None:
+    """Settings, where each comes from, and the live index."""
+    console = _console()
+    index = described["index"]
+    console.print(Text.assemble(("index ", "bold"), clean(described["index_dir"])))
+    for key, value in (index or {}).items():
+        shown = value["name"] if isinstance(value, dict) else value
+        console.print(Text(f"  {key:18} {clean(str(shown))}"))
+    console.print(Text("settings", style="bold"))
+    for name, entry in described["settings"].items():
+        console.print(Text.assemble(f"  {name:24} {clean(str(entry['value']))}  ", (f"({clean(entry['from'])})", "dim")))
+
+
+def reference(document: Document) -> str:
+    """A document in a few words: title, publisher and date as far as they are known."""
+    parts = [document.title, document.source.publisher, document.source.date]
+    return ", ".join(clean(part) for part in parts if part)
+
+
+def clean(text: str) -> str:
+    """Text that is safe to print: white space as single spaces, control and direction-changing characters replaced."""
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+
+
+def _list_passages(console: Console, passages: Sequence[Passage]) -> None:
+    for passage in passages:
+        text = clean(passage.text)
+        console.print(
+            Text.assemble(
+                (f"{passage.rank}. ", "bold cyan"),
+                (reference(passage.document), ""),
+                (f" · {passage.start}–{passage.end} · score {passage.score:.2f}", "dim"),
+            )
+        )
+        console.print(Padding(Text(text[:_PREVIEW] + ("…" if len(text) > _PREVIEW else "")), (0, 0, 1, 3)))
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
