@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.reading import Row, read_lines
-from rag.errors import RagError, UserError
+from rag.errors import LoadError, UserError
 from rag.loading import find_files, load_document
 from rag.records import Document
 
@@ -124,11 +124,13 @@ class Problem:
 
 def load_documents(folder: Path) -> list[Document]:
     """Every document of a folder, as the product loads it. Raises UserError where one cannot be read."""
-    files, _ = find_files([folder])
-    try:
-        return [load_document(file, max_bytes=_MAX_BYTES) for file in files]
-    except RagError as error:
-        raise UserError(f"A document in {folder} cannot be used: it {error}.") from error
+    documents: list[Document] = []
+    for file in find_files([folder])[0]:
+        try:
+            documents.append(load_document(file, max_bytes=_MAX_BYTES))
+        except LoadError as error:
+            raise UserError(f"The document {file.path} in {folder} {error}.") from error
+    return documents
 
 
 def load_seeds(questions: Path = SEED_QUESTIONS, folder: Path = SEEDS) -> QuestionSet:

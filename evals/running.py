@@ -247,7 +247,7 @@ class _Asking:
         return outcome, tuple(f"{shown.document}:{shown.start}-{shown.end}" for shown in outcome.passages)
 
     def _search(self, question: Question, within: Sequence[str] | None) -> tuple[Passage, ...]:
-        """As many passages as the plan needs, or all there are. Several may be of one document, so more are asked for."""
+        """As many passages as the plan needs, or all there are: several may be of one document, so more are taken."""
         k = 2 * self.plan.depth or _FIRST_PASSAGES
         while True:
             found = self.assistant.search(question.text, k, within)

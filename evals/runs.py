@@ -182,7 +182,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
 
 
 def _trec(run: Run) -> str:
-    """One line an item: question, Q0, item, rank from 1, score, tag. The score falls with the rank, so ties cannot reorder."""
+    """One line an item: question, Q0, item, rank from 1, score, tag. Scores fall with the rank: no ties to reorder."""
     return "".join(
         f"{quote(question)} Q0 {quote(item)} {rank} {len(items) - rank + 1} {run.identity.key}\n"
         for question, items in run.rankings.items()

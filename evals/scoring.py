@@ -28,7 +28,7 @@ POOLED = {
 }
 """Measures that are also averaged over all gold facets instead of over questions."""
 LOWER_IS_BETTER = frozenset({"false_answer", "false_abstention", "aurc", "calibration_error"})
-NEITHER_IS_BETTER = frozenset({"quote_words", "chunks.precision_omega"})
+NEITHER_IS_BETTER = frozenset({"quote_words", "quote_words.median", "chunks.precision_omega"})
 MAIN: dict[Format, tuple[str, ...]] = {
     Format.SEEDS: ("passages.facet_recall", "quotes.covered", "false_answer", "false_abstention"),
     Format.BEIR: ("nDCG@10", "R@100"),
@@ -141,7 +141,9 @@ def _estimates(outcomes: Sequence[Outcome], *, curves: bool) -> dict[str, Estima
     for name in dict.fromkeys(m for outcome in outcomes for m in outcome.measures):
         scored = [o for o in outcomes if name in o.measures]
         values = np.array([o.measures[name] for o in scored])
-        found[name] = statistics.median(values) if name == "quote_words" else statistics.mean(values)
+        found[name] = statistics.mean(values)
+        if name == "quote_words":
+            found["quote_words.median"] = statistics.median(values)
         if name in POOLED:
             found[POOLED[name]] = statistics.mean(values, np.array([float(o.facets) for o in scored]))
     if curves:

@@ -1,4 +1,7 @@
-"""How far a number can be trusted, and whether two of them differ. Seeds are fixed: the same data give the same numbers."""
+"""How far a number can be trusted, and whether two of them differ.
+
+Seeds are fixed: the same data give the same numbers.
+"""
 
 from __future__ import annotations
 
