@@ -1,10 +1,10 @@
 """Ask your own documents, get their own words back.
 
-    from pathlib import Path
-    from rag import Assistant, Settings
+from pathlib import Path
+from rag import Assistant, Settings
 
-    with Assistant.open(Path("index"), Settings()) as assistant:
-        print(assistant.ask("What hurdles do provincial governments face?").text)
+with Assistant.open(Path("index"), Settings()) as assistant:
+    print(assistant.ask("What hurdles do provincial governments face?").text)
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ ABSTENTION = "The documents do not answer this."
 def cite(quotes: Sequence[Quote]) -> tuple[Citation, ...]:
     """Number the quotes from 1 and say where each stands."""
     return tuple(
-        Citation(number, quote, location(quote.document, quote.start, quote.end)) for number, quote in enumerate(quotes, 1)
+        Citation(number, quote, location(quote.document, quote.start, quote.end))
+        for number, quote in enumerate(quotes, 1)
     )
 
 

@@ -67,7 +67,9 @@ class Assistant:
     def __enter__(self) -> Assistant:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -176,9 +178,13 @@ class Assistant:
         question = question.strip()
         limit = self._settings.max_question_characters
         if not question:
-            raise QuestionError("The question is empty. Write what you want to know, such as: What is the digital Silk Road?")
+            raise QuestionError(
+                "The question is empty. Write what you want to know, such as: What is the digital Silk Road?"
+            )
         if len(question) > limit:
-            raise QuestionError(f"The question has {len(question):,} characters; {limit:,} are read. Ask in fewer words.")
+            raise QuestionError(
+                f"The question has {len(question):,} characters; {limit:,} are read. Ask in fewer words."
+            )
         return question
 
     def _within(self, index: Index, documents: Sequence[str] | None) -> list[range] | None:

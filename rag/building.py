@@ -50,7 +50,11 @@ class BuildReport:
 
 
 def build_corpus(
-    roots: Sequence[Path], index_dir: Path, settings: Settings, open_encoder: Callable[[], Encoder], watch: Watch = lambda *_: None
+    roots: Sequence[Path],
+    index_dir: Path,
+    settings: Settings,
+    open_encoder: Callable[[], Encoder],
+    watch: Watch = lambda *_: None,
 ) -> BuildReport:
     """Build from folders and files. Files that cannot be read are reported and the rest is indexed.
 
@@ -71,8 +75,12 @@ def build_corpus(
             documents[document.id] = document
     if not documents:
         where = ", ".join(str(root) for root in roots)
-        seen = f" {len(skipped)} files were skipped; the first: {skipped[0].path} {skipped[0].reason}." if skipped else ""
-        raise BuildError(f"There is nothing to index in {where}.{seen} Put .txt or .md files there, or name another folder.")
+        seen = (
+            f" {len(skipped)} files were skipped; the first: {skipped[0].path} {skipped[0].reason}." if skipped else ""
+        )
+        raise BuildError(
+            f"There is nothing to index in {where}.{seen} Put .txt or .md files there, or name another folder."
+        )
     return build(documents.values(), index_dir, settings, open_encoder(), skipped=skipped, watch=watch)
 
 
@@ -105,7 +113,9 @@ def build(
                 folder.make_live(manifest.version)
                 pruned = folder.prune(settings.keep_versions)
         except (OSError, sqlite3.OperationalError) as error:
-            raise BuildError(f"The index in {index_dir} could not be written: {error}. The live index is as it was.") from error
+            raise BuildError(
+                f"The index in {index_dir} could not be written: {error}. The live index is as it was."
+            ) from error
         except IndexUnavailable as error:
             raise BuildError(f"The new version did not verify and was not used: {error}") from error
     return _report(manifest, unchanged=False, encoded=encoded, skipped=skipped, pruned=pruned)

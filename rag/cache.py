@@ -24,7 +24,9 @@ class EmbeddingCache:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+        )
 
     def close(self) -> None:
         self._db.close()
@@ -44,7 +46,9 @@ class EmbeddingCache:
         keys = {_key(encoder.card.id, text) for text in texts}
         return len(keys) - len(self._known(list(keys)))
 
-    def _encode_missing(self, texts: Sequence[str], keys: Sequence[bytes], encoder: Encoder, progress: Progress | None) -> None:
+    def _encode_missing(
+        self, texts: Sequence[str], keys: Sequence[bytes], encoder: Encoder, progress: Progress | None
+    ) -> None:
         known = self._known(keys)
         todo = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if progress is not None:

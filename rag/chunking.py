@@ -47,7 +47,9 @@ def chunk(
     """
     pieces = [part for segment in segments for part in _fit(text, segment, max_tokens, count_tokens)]
     ends = [*(piece.start for piece in pieces[1:]), len(text)]  # white space goes with the piece before it
-    splitter = _SegmentSplitter([text[piece.start : end] for piece, end in zip(pieces, ends, strict=True)], max_tokens, count_tokens)
+    splitter = _SegmentSplitter(
+        [text[piece.start : end] for piece, end in zip(pieces, ends, strict=True)], max_tokens, count_tokens
+    )
     found: list[Span] = []
     position = 0
     for chunk_text in splitter.split_text(text):

@@ -58,17 +58,25 @@ def note(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rag", description="Ask your own documents, get their own words back.")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--index", type=Path, default=Path("index"), metavar="DIR", help="the index folder (default: index)")
-    common.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: rag.toml, where there is one)")
+    common.add_argument(
+        "--index", type=Path, default=Path("index"), metavar="DIR", help="the index folder (default: index)"
+    )
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings file (default: rag.toml, where there is one)"
+    )
     for setting in fields(Settings):
         kind = {"int": int, "float": float}.get(str(setting.type), str)
         flag = "--" + setting.name.replace("_", "-")
         common.add_argument(flag, dest=setting.name, type=kind, metavar=kind.__name__.upper(), help=argparse.SUPPRESS)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, handler: Callable[[argparse.Namespace, Effective], int], summary: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, handler: Callable[[argparse.Namespace, Effective], int], summary: str
+    ) -> argparse.ArgumentParser:
         settings = ", ".join("--" + f.name.replace("_", "-") for f in fields(Settings))
-        command = commands.add_parser(name, parents=[common], help=summary, description=summary, epilog=f"Settings: {settings}.")
+        command = commands.add_parser(
+            name, parents=[common], help=summary, description=summary, epilog=f"Settings: {settings}."
+        )
         command.set_defaults(command=handler)
         return command
 
@@ -78,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 
     ask = add("ask", _ask, "Answer a question with exact quotes, or say that the documents do not.")
     ask.add_argument("question", nargs="?", help="the question, in quotation marks")
-    ask.add_argument("--batch", type=Path, metavar="FILE", help="one JSON object a line: question, optional history (with --json)")
+    ask.add_argument(
+        "--batch", type=Path, metavar="FILE", help="one JSON object a line: question, optional history (with --json)"
+    )
     ask.add_argument("--json", action="store_true", help="write the answer as JSON")
 
     search = add("search", _search, "List the passages nearest to a query.")
@@ -151,7 +161,9 @@ def _ask(given: argparse.Namespace, effective: Effective) -> int:
     from rag.serializing import answer_json
 
     if (given.question is None) == (given.batch is None):
-        raise UserError('Ask one question, such as: rag ask "What is the digital Silk Road?", or a file of them with --batch.')
+        raise UserError(
+            'Ask one question, such as: rag ask "What is the digital Silk Road?", or a file of them with --batch.'
+        )
     if given.batch is not None and not given.json:
         raise UserError("--batch writes JSON, one answer a line: add --json.")
     if given.batch is not None:
@@ -172,12 +184,12 @@ def _ask_batch(given: argparse.Namespace, effective: Effective) -> int:
     from rag.serializing import answer_json, read_batch
 
     try:
-        stream = sys.stdin if str(given.batch) == "-" else open(given.batch, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"The batch file {given.batch} cannot be read: {error.strerror}.") from error
+        lines = (sys.stdin if str(given.batch) == "-" else given.batch.open(encoding="utf-8")).readlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The batch file {given.batch} cannot be read: {error}.") from error
     failed = 0
-    with stream, Assistant.open(given.index, effective.settings, note) as assistant:
-        for number, line in enumerate(stream, 1):
+    with Assistant.open(given.index, effective.settings, note) as assistant:
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:

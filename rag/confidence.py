@@ -18,7 +18,11 @@ from rag.retrieval import Query, Retrieved
 from rag.terms import STOP_WORDS, Analyzer, Term
 
 _NUMBER = re.compile(r"\d")
-_MONTHS = frozenset("january february march april may june july august september october november december".split())
+_MONTHS = frozenset(
+    """
+    january february march april may june july august september october november december
+    """.split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,10 @@ class Model:
         return cls(raw["intercept"], raw["weights"], raw["means"])
 
     def estimate(self, features: dict[str, float]) -> tuple[float, tuple[Signal, ...]]:
-        """Probability in [0, 1] that the question is answered, and what each feature contributed, the most telling first."""
+        """Probability in [0, 1] that the question is answered, and what each feature adds, the most telling first."""
         signals = [
-            Signal(name, features[name], weight * (features[name] - self.means[name])) for name, weight in self.weights.items()
+            Signal(name, features[name], weight * (features[name] - self.means[name]))
+            for name, weight in self.weights.items()
         ]
         log_odds = self.intercept + sum(signal.contribution for signal in signals)
         probability = 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
@@ -55,7 +60,7 @@ def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str,
     covered_by_passage           the same for its best passage
     rarest_missing               rarity, in [0, 1], of the rarest term that the best passage lacks
     names_missing                share of the names and numbers asked for that the best passage lacks
-    kind_found                   1 where the kind of thing asked for (a number, a date, a name) stands near, 0 where not, 0.5 unasked
+    kind_found                   1 where the kind of thing asked for (number, date, name) is near, 0 not, 0.5 unasked
     """
     if not retrieved.passages:
         return dict.fromkeys(FEATURES, 0.0)
@@ -65,7 +70,9 @@ def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str,
     covered = [sum(w for stem, w in weight.items() if stem in stems) / total for stems in held]
     best = max(range(len(held)), key=lambda i: (covered[i], -i))
     near = [
-        frozenset().union(*(s.stems for s in inside[max(0, i - 1) : i + 2])) for inside in retrieved.inside for i in range(len(inside))
+        frozenset().union(*(s.stems for s in inside[max(0, i - 1) : i + 2]))
+        for inside in retrieved.inside
+        for i in range(len(inside))
     ]
     highest = max(retrieved.idf.values(), default=1.0) or 1.0
     missing = [retrieved.idf[stem] / highest for stem in weight if stem not in held[best] and weight[stem] > 0]
@@ -108,7 +115,10 @@ def _kind_found(question: str, texts: Sequence[str]) -> float:
     """1 where what the question word asks for stands in a text, 0 where it does not, 0.5 where it asks for neither."""
     asked = question.lower()
     text = " ".join(texts)
-    if re.search(r"\bhow (many|much|long|far|old|large|big|high|fast)\b|\bpercent|\bwhat (share|proportion|number|amount)\b", asked):
+    if re.search(
+        r"\bhow (many|much|long|far|old|large|big|high|fast)\b|\bpercent|\bwhat (share|proportion|number|amount)\b",
+        asked,
+    ):
         return float(bool(_NUMBER.search(text)))
     if re.search(r"\bwhen\b|\b(what|which) (year|date|month|day)\b", asked):
         return float(bool(re.search(r"\b(1[5-9]|20)\d\d\b", text) or _MONTHS & set(text.lower().split())))

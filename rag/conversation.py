@@ -18,7 +18,9 @@ _POINTERS = re.compile(
     r"|same|such|else|instead|others?)\b",
     re.IGNORECASE,
 )
-_OPENINGS = re.compile(r"\s*(and|but|or|so|also|why|how so|how come|what about|how about|what else|in which|since when)\b", re.IGNORECASE)
+_OPENINGS = re.compile(
+    r"\s*(and|but|or|so|also|why|how so|how come|what about|how about|what else|in which|since when)\b", re.IGNORECASE
+)
 
 
 def needs_context(question: str, analyzer: Analyzer) -> bool:
@@ -43,7 +45,7 @@ def understand(question: str, history: Sequence[str], encoder: Encoder, analyzer
     return Query(
         question,
         _normalised(vector + joined),
-        tuple([*own, *inherited]),
+        (*own, *inherited),
         (1.0,) * len(own) + (_CONTEXT_WEIGHT,) * len(inherited),
     )
 

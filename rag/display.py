@@ -28,7 +28,11 @@ def show_answer(answer: Answer) -> None:
         console.print(Text(f"“{clean(citation.quote.text)}”"))
         console.print(
             Padding(
-                Text.assemble((f"[{citation.number}] ", "bold cyan"), (reference(citation.quote.document), ""), (f" · {citation.location}", "dim")),
+                Text.assemble(
+                    (f"[{citation.number}] ", "bold cyan"),
+                    (reference(citation.quote.document), ""),
+                    (f" · {citation.location}", "dim"),
+                ),
                 (0, 0, 1, 2),
             )
         )
@@ -53,7 +57,9 @@ def show_info(described: Mapping[str, Any]) -> None:
         console.print(Text(f"  {key:18} {clean(str(shown))}"))
     console.print(Text("settings", style="bold"))
     for name, entry in described["settings"].items():
-        console.print(Text.assemble(f"  {name:24} {clean(str(entry['value']))}  ", (f"({clean(entry['from'])})", "dim")))
+        console.print(
+            Text.assemble(f"  {name:24} {clean(str(entry['value']))}  ", (f"({clean(entry['from'])})", "dim"))
+        )
 
 
 def reference(document: Document) -> str:

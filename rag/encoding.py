@@ -162,7 +162,8 @@ class SentenceTransformerEncoder:
     def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> Matrix:
         prompted = [self._card.document_prompt + text for text in texts]
         vectors = np.asarray(
-            self._model.encode(prompted, prompt="", normalize_embeddings=True, show_progress_bar=False), dtype=np.float32
+            self._model.encode(prompted, prompt="", normalize_embeddings=True, show_progress_bar=False),
+            dtype=np.float32,
         ).reshape(len(texts), self._card.dimension)
         if progress is not None:
             progress(len(texts))
@@ -194,7 +195,11 @@ class HashingEncoder:
         self.encoded += len(texts)
         if progress is not None:
             progress(len(texts))
-        return np.stack([self._vector(text) for text in texts]) if texts else np.empty((0, self._card.dimension), np.float32)
+        return (
+            np.stack([self._vector(text) for text in texts])
+            if texts
+            else np.empty((0, self._card.dimension), np.float32)
+        )
 
     def encode_query(self, text: str) -> Vector:
         return self._vector(text)

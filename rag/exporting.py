@@ -142,13 +142,20 @@ def _write_graph(model: SentenceTransformer, path: Path) -> None:
             self.model = model
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            features = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": torch.zeros_like(input_ids)}
+            features = {
+                "input_ids": input_ids,
+                "attention_mask": attention_mask,
+                "token_type_ids": torch.zeros_like(input_ids),
+            }
             embedding: torch.Tensor = self.model(features)["sentence_embedding"]
             return torch.nn.functional.normalize(embedding, dim=-1)
 
     sample_ids = torch.tensor([[1, 2, 3, 4], [1, 3, 2, 0]])
     sample_mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])  # padded: the exporter would drop a mask of ones
-    batch, width = torch.export.Dim("batch", min=1, max=1 << 16), torch.export.Dim("width", min=1, max=model.max_seq_length or 512)
+    batch, width = (
+        torch.export.Dim("batch", min=1, max=1 << 16),
+        torch.export.Dim("width", min=1, max=model.max_seq_length or 512),
+    )
     with torch.no_grad():
         torch.onnx.export(
             Graph().eval(),
@@ -210,6 +217,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous)
-
-
-

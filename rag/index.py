@@ -15,7 +15,9 @@ from rag.versions import CHUNK_VECTORS, REBUILD, SEGMENT_VECTORS, STORE, Manifes
 class Index:
     """Documents, keyword search and vectors of one version."""
 
-    def __init__(self, manifest: Manifest, store: Store, chunk_vectors: FaissVectors, segment_vectors: FaissVectors) -> None:
+    def __init__(
+        self, manifest: Manifest, store: Store, chunk_vectors: FaissVectors, segment_vectors: FaissVectors
+    ) -> None:
         self.manifest = manifest
         self.store = store
         self.chunk_vectors = chunk_vectors
@@ -58,7 +60,9 @@ class Index:
         vectors = (self.chunk_vectors.count, self.segment_vectors.count)
         dimensions = {self.chunk_vectors.dimension, self.segment_vectors.dimension}
         if stored != expected or vectors != expected[1:] or dimensions != {manifest.encoder.dimension}:
-            raise IndexUnavailable(f"The index version {manifest.version} is damaged: its files do not fit together. {REBUILD}")
+            raise IndexUnavailable(
+                f"The index version {manifest.version} is damaged: its files do not fit together. {REBUILD}"
+            )
 
     def check_spans(self) -> None:
         """Raises IndexUnavailable where a chunk or segment is not a stretch of its document."""
@@ -69,4 +73,6 @@ class Index:
                 spans = [span, *(segment for segment, _ in self.store.segments(inside))]
                 within = all(span.start <= s.start < s.end <= span.end for s in spans)
                 if owner != number or not within or not 0 <= span.start < span.end <= length:
-                    raise IndexUnavailable(f"The index version {self.manifest.version} is damaged: chunk {chunk} has no text. {REBUILD}")
+                    raise IndexUnavailable(
+                        f"The index version {self.manifest.version} is damaged: chunk {chunk} has no text. {REBUILD}"
+                    )

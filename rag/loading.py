@@ -168,12 +168,16 @@ def find_files(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
                 if location.suffix.lower() in LOADERS:
                     files[path] = CorpusFile(location, path, entries.get(relative, SourceEntry(Source())))
                 else:
-                    skipped.append(Skipped(path, f"has a kind that is not read; these are: {', '.join(sorted(LOADERS))}"))
+                    skipped.append(
+                        Skipped(path, f"has a kind that is not read; these are: {', '.join(sorted(LOADERS))}")
+                    )
         elif root.exists():
             entries = read_sources(root.parent)
             files[root.name] = CorpusFile(root, root.name, entries.get(root.name, SourceEntry(Source())))
         else:
-            raise BuildError(f"There is no file or folder {str(root)!r}. Name a folder of documents, such as: rag index seeds")
+            raise BuildError(
+                f"There is no file or folder {str(root)!r}. Name a folder of documents, such as: rag index seeds"
+            )
     return [files[path] for path in sorted(files)], skipped
 
 

@@ -36,9 +36,11 @@ class Prepared:
         return [self.document.text[s.start : s.end] for inside in self.segments for s in inside]
 
 
-def prepare(document: Document, encoder: Encoder, analyzer: Analyzer, count_tokens: TokenCounter, chunk_tokens: int) -> Prepared:
+def prepare(
+    document: Document, encoder: Encoder, analyzer: Analyzer, count_tokens: TokenCounter, chunk_tokens: int
+) -> Prepared:
     """Cut a document into chunks of at most `chunk_tokens` and their segments."""
-    all_segments = segments(document.text)
+    all_segments = segments(document.text, [anchor.start for anchor in document.anchors])
     chunks = chunk(
         document.text,
         all_segments,

@@ -47,7 +47,8 @@ def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules | Non
     """The at most `max_quotes` stretches that answer, best first; none overlaps or repeats another."""
     rules = rules or QuoteRules()
     ranked = sorted(
-        ((segment.score, -p, -i) for p, inside in enumerate(retrieved.inside) for i, segment in enumerate(inside)), reverse=True
+        ((segment.score, -p, -i) for p, inside in enumerate(retrieved.inside) for i, segment in enumerate(inside)),
+        reverse=True,
     )
     runs: list[_Run] = []
     words = 0
@@ -90,7 +91,7 @@ def _long_enough(inside: Sequence[ScoredSegment], i: int, document: Document) ->
 def _joined(
     runs: Sequence[_Run], p: int, first: int, last: int, inside: Sequence[ScoredSegment], document: Document
 ) -> _Run | None:
-    """The run that segments `first` to `last` lie beside, grown over them; None where there is none or it grew too long."""
+    """The run beside segments `first` to `last`, grown over them; None where there is none or it would be too long."""
     for run in runs:
         if run.passage != p or first > run.last + 1 or last < run.first - 1:
             continue
@@ -109,7 +110,9 @@ def _repeats(segments: Sequence[ScoredSegment], runs: Sequence[_Run], retrieved:
     for run in runs:
         shown = retrieved.inside[run.passage][run.first : run.last + 1]
         theirs = frozenset().union(*(segment.stems for segment in shown))
-        if numbers & {segment.number for segment in shown} or len(mine & theirs) >= _REPEATED * max(1, min(len(mine), len(theirs))):
+        if numbers & {segment.number for segment in shown} or len(mine & theirs) >= _REPEATED * max(
+            1, min(len(mine), len(theirs))
+        ):
             return True
     return False
 

@@ -111,12 +111,14 @@ def retrieve(
     if not chunks:
         return Retrieved((), (), rarity, 0.0)
     best_bm25 = max(keyword.values(), default=0.0)
-    places = _neighbourhood(index, chunks[: max(30, k)], within)
+    places = _neighbourhood(index, chunks[: max(30, k)])
     scored = _score(index, query, places, keyword, best_bm25, rarity, weights)
     return _passages(index, scored, keyword, k, characters, least, rarity, best_bm25, query.vector)
 
 
-def _candidates(index: Index, query: Query, depth: int, within: Sequence[range] | None) -> tuple[list[int], dict[int, float]]:
+def _candidates(
+    index: Index, query: Query, depth: int, within: Sequence[range] | None
+) -> tuple[list[int], dict[int, float]]:
     """Chunks that any of the three searches finds, best first by a quick fused score, and the BM25 scores."""
     keyword = dict(index.store.search(query.stems, depth, within))
     dense = dict(index.chunk_vectors.search(query.vector, depth, within))
@@ -143,7 +145,7 @@ def _segment_range(index: Index, chunks: range) -> range:
     return range(index.store.chunk(chunks.start)[2].start, index.store.chunk(chunks.stop - 1)[2].stop)
 
 
-def _neighbourhood(index: Index, chunks: Sequence[int], within: Sequence[range] | None) -> list[int]:
+def _neighbourhood(index: Index, chunks: Sequence[int]) -> list[int]:
     """The chunks with the ones before and after them in the same document, in order."""
     wanted: set[int] = set()
     for chunk in chunks:
@@ -184,7 +186,11 @@ def _score(
     chunk_score = (1 - keyword_share) * (
         (1 - weights.segment) * _by_best(dense) + weights.segment * _by_best(best_inside)
     ) + keyword_share * (bm25 / best_bm25 if best_bm25 else bm25)
-    own = chunk_score[owner] + weights.own_cosine * _by_best(cosine) + weights.coverage * found**weights.reliance * _by_best(coverage)
+    own = (
+        chunk_score[owner]
+        + weights.own_cosine * _by_best(cosine)
+        + weights.coverage * found**weights.reliance * _by_best(coverage)
+    )
 
     documents = np.array([records[i][0] for i in owner])
     adjoining = (np.diff(numbers) == 1) & (np.diff(documents) == 0)
@@ -194,7 +200,14 @@ def _score(
     score = own + weights.neighbours * around / 2
     return [
         ScoredSegment(
-            number, int(documents[i]), chunks[owner[i]], rows[i][0], stems[i], float(cosine[i]), float(coverage[i]), float(score[i])
+            number,
+            int(documents[i]),
+            chunks[owner[i]],
+            rows[i][0],
+            stems[i],
+            float(cosine[i]),
+            float(coverage[i]),
+            float(score[i]),
         )
         for i, number in enumerate(numbers)
     ]
@@ -279,5 +292,3 @@ def _grow(segments: Sequence[ScoredSegment], used: Sequence[bool], i: int, chara
             break
         first, last = min(first, chosen), max(last, chosen)
     return first, last
-
-

@@ -8,6 +8,8 @@ not overlap; between them lies nothing but white space.
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rag.records import Span
@@ -27,39 +29,70 @@ _ENDERS = ".!?…"
 _WIDE_ENDERS = "。！？"
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•–]|\d{1,3}[.)]|[a-zA-Z][.)]|\|)\s")
 _ABBREVIATIONS = frozenset(
-    """mr mrs ms dr prof sr jr st vs etc no nos vol fig figs eq al approx dept est gen gov sen rep rev inc ltd co corp
-    e.g i.e cf p pp ch sec art jan feb mar apr jun jul aug sep sept oct nov dec ph.d u.s u.k u.n a.m p.m""".split()
+    """
+    mr mrs ms dr prof sr jr st vs etc no nos vol fig figs eq al approx dept est gen gov sen rep rev inc ltd co
+    corp e.g i.e cf p pp ch sec art jan feb mar apr jun jul aug sep sept oct nov dec ph.d u.s u.k u.n a.m p.m
+    """.split()
 )
 
 _CONNECTIVES = frozenset(
-    """and but so because or then also however although though while whereas when if since unless therefore thus
-    obviously basically actually finally firstly secondly thirdly lastly first second third okay ok yeah yes no well now
-    besides furthermore moreover meanwhile similarly especially thank hello which who where that""".split()
+    """
+    and but so because or then also however although though while whereas when if since unless therefore thus
+    obviously basically actually finally firstly secondly thirdly lastly first second third okay ok yeah yes no
+    well now besides furthermore moreover meanwhile similarly especially thank hello which who where that
+    """.split()
 )
-_STRONG_CONNECTIVES = frozenset("but so because however although finally firstly secondly lastly furthermore besides".split())
-_SUBJECTS = frozenset("i we they it there this he she you i'm it's there's that's we've they're you've i've".split())
-_FILLERS = frozenset("uh um er erm mhm".split())
+_STRONG_CONNECTIVES = frozenset(
+    """
+    but so because however although finally firstly secondly lastly furthermore besides
+    """.split()
+)
+_SUBJECTS = frozenset(
+    """
+    i we they it there this he she you i'm it's there's that's we've they're you've i've
+    """.split()
+)
+_FILLERS = frozenset(
+    """
+    uh um er erm mhm
+    """.split()
+)
 # A stretch must not end on a word that needs the next one.
 _LEANING = frozenset(
-    """a an the of to in on at for with by from as into about between among through over under than is are was were be been
-    being am has have had do does did will would can could should may might must shall not very more most less its their
-    our your my his her this these those such and or but so because if when while which who whose where that what how
-    really quite just like per no every each some any many much i we they he she it you it's that's there's i'm we've
-    they're you've to- mr mrs dr professor""".split()
+    """
+    a an the of to in on at for with by from as into about between among through over under than is are was were
+    be been being am has have had do does did will would can could should may might must shall not very more
+    most less its their our your my his her this these those such and or but so because if when while which who
+    whose where that what how really quite just like per no every each some any many much i we they he she it
+    you it's that's there's i'm we've they're you've to- mr mrs dr professor
+    """.split()
 )
 
 
-def segments(text: str) -> list[Span]:
-    """Cut a text into segments.
+def segments(text: str, cuts: Sequence[int] = ()) -> list[Span]:
+    """Cut a text into segments, none of which goes across a character offset in `cuts` (a new speaker or page).
 
     Returns spans in order, without overlap, each starting and ending on a character that is not white
     space; every such character of the text lies in exactly one of them.
     """
     found: list[Span] = []
-    for block in _blocks(text):
+    for block in _split(_blocks(text), cuts):
         for sentence in _sentences(text, block):
             found.extend(_clauses(text, sentence))
     return found
+
+
+def _split(blocks: list[Span], cuts: Sequence[int]) -> Iterator[Span]:
+    """The blocks, cut in two wherever a cut lies inside one."""
+    waiting = deque(sorted(cuts))
+    for block in blocks:
+        start = block.start
+        while waiting and waiting[0] < block.end:
+            cut = waiting.popleft()
+            if cut > start:
+                yield Span(start, cut)
+                start = cut
+        yield Span(start, block.end)
 
 
 def _blocks(text: str) -> list[Span]:
@@ -129,7 +162,7 @@ def _sentences(text: str, block: Span) -> list[Span]:
 
 
 def _ends_sentence(text: str, block: Span, mark: int, after: int) -> bool:
-    """True where the mark at `mark` ends a sentence: what follows must look like a start, what precedes not like "Dr."."""
+    """True where the mark at `mark` ends a sentence: a start follows it, and no "Dr" precedes it."""
     following = after
     while following < block.end and (text[following].isspace() or text[following] in _OPENERS):
         following += 1
@@ -151,7 +184,10 @@ def _clauses(text: str, sentence: Span) -> list[Span]:
     Dynamic programming over the words: the division whose clauses are nearest to the target length and
     whose cuts fall at the strongest pauses. Time is words x MAX_WORDS.
     """
-    words = [Span(sentence.start + m.start(), sentence.start + m.end()) for m in _WORD.finditer(text[sentence.start : sentence.end])]
+    words = [
+        Span(sentence.start + m.start(), sentence.start + m.end())
+        for m in _WORD.finditer(text[sentence.start : sentence.end])
+    ]
     n = len(words)
     if n <= MAX_WORDS:
         return [sentence]

@@ -85,8 +85,8 @@ def read_batch(line: str) -> tuple[str, list[str]]:
     except ValueError as error:
         raise QuestionError(f"This is no JSON object ({error}); {shape}.") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("question"), str):
-        raise QuestionError(f"There is no text under \"question\"; {shape}.")
+        raise QuestionError(f'There is no text under "question"; {shape}.')
     history = raw.get("history", [])
     if not isinstance(history, list) or not all(isinstance(item, str) for item in history):
-        raise QuestionError(f"\"history\" is no list of texts; {shape}.")
+        raise QuestionError(f'"history" is no list of texts; {shape}.')
     return raw["question"], history

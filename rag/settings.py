@@ -111,5 +111,7 @@ def _convert(name: str, value: object, origin: str) -> object:
         raise SettingsError(f"Setting {name} ({origin}) is {value!r}; it must be {wanted}.") from None
     bounds = declared.metadata.get("bounds")
     if bounds and isinstance(converted, int | float) and not bounds[0] <= converted <= bounds[1]:
-        raise SettingsError(f"Setting {name} ({origin}) is {value!r}; it must lie between {bounds[0]:g} and {bounds[1]:g}.")
+        raise SettingsError(
+            f"Setting {name} ({origin}) is {value!r}; it must lie between {bounds[0]:g} and {bounds[1]:g}."
+        )
     return converted

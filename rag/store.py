@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from rag.preparing import Prepared
 from rag.records import Anchor, AnchorKind, Chunk, Document, Source, Span
@@ -27,10 +28,12 @@ CREATE TABLE chunks (
     "end" INTEGER NOT NULL, first_segment INTEGER NOT NULL, end_segment INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE segments (
-    number INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    terms TEXT NOT NULL
+    number INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks, "start" INTEGER NOT NULL,
+    "end" INTEGER NOT NULL, terms TEXT NOT NULL
 ) STRICT;
-CREATE VIRTUAL TABLE keywords USING fts5 (terms, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '.,'''");
+CREATE VIRTUAL TABLE keywords USING fts5 (
+    terms, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '.,'''"
+);
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (keywords, 'row');
 """
 
@@ -77,7 +80,9 @@ class StoreWriter:
                 "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
                 (self.chunks, self.documents, *span, self.segments, self.segments + len(inside)),
             )
-            self._db.execute("INSERT INTO keywords (rowid, terms) VALUES (?, ?)", (self.chunks, " ".join((title, *terms))))
+            self._db.execute(
+                "INSERT INTO keywords (rowid, terms) VALUES (?, ?)", (self.chunks, " ".join((title, *terms)))
+            )
             self._db.executemany(
                 "INSERT INTO segments VALUES (?, ?, ?, ?, ?)",
                 [
@@ -132,14 +137,17 @@ class Store:
             ).fetchone()
         if row is None:
             raise KeyError(number)
-        fields = json.loads(row[4])
-        source = Source(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        fields: dict[str, Any] = json.loads(row[4])
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+        source = Source(**values)
         anchors = tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in json.loads(row[5]))
         return Document(row[0], row[1], row[2], row[3], source, anchors)
 
     def chunk_range(self, document_number: int) -> range:
         """Numbers of a document's chunks."""
-        ((first, end),) = self._rows("SELECT first_chunk, end_chunk FROM documents WHERE number = ?", (document_number,))
+        ((first, end),) = self._rows(
+            "SELECT first_chunk, end_chunk FROM documents WHERE number = ?", (document_number,)
+        )
         return range(first, end)
 
     def chunk(self, number: int) -> tuple[int, Span, range]:
@@ -167,10 +175,13 @@ class Store:
         """The chunk number of each segment, in the order given."""
         wanted = list(numbers)
         marks = ",".join("?" * len(wanted))
-        found = dict(self._rows(f"SELECT number, chunk FROM segments WHERE number IN ({marks})", wanted))
+        rows = self._rows(f"SELECT number, chunk FROM segments WHERE number IN ({marks})", wanted)
+        found = {row[0]: row[1] for row in rows}
         return [found[number] for number in wanted]
 
-    def search(self, stems: Sequence[str], limit: int, within: Sequence[range] | None = None) -> list[tuple[int, float]]:
+    def search(
+        self, stems: Sequence[str], limit: int, within: Sequence[range] | None = None
+    ) -> list[tuple[int, float]]:
         """BM25 (k1 = 1.2, b = 0.75; SQLite FTS5) over the chunks: chunk number and score, best first.
 
         A chunk needs one of the stems. `within` limits the search to ranges of chunk numbers.
@@ -184,7 +195,8 @@ class Store:
             bounds = [bound for r in within for bound in (r.start, r.stop)]
         with self._lock:
             rows = self._db.execute(
-                f"SELECT rowid, -bm25(keywords) FROM keywords WHERE keywords MATCH ? {inside} ORDER BY bm25(keywords), rowid LIMIT ?",
+                f"SELECT rowid, -bm25(keywords) AS score FROM keywords WHERE keywords MATCH ? {inside} "
+                "ORDER BY score DESC, rowid LIMIT ?",
                 (" OR ".join(quoted), *bounds, limit),
             ).fetchall()
         return [(int(number), float(score)) for number, score in rows]

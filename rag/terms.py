@@ -19,14 +19,17 @@ _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\w", re.UNICO
 _UNSPACED = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]+")
 
 STOP_WORDS = frozenset(
-    """a about above after again against all also am an and any are as at be because been before being below
-    between both but by can could did do does doing done down during each few for from further get got had has have having
-    he her here hers herself him himself his how i if in into is it its itself just let like may me might more most much
-    must my myself no nor not of off on once only or other ought our ours ourselves out over own please same say said says
-    shall she should so some such tell than that the their theirs them themselves then there these they this those
-    through to too under until up upon us very was we were what when where which while who whom whose why will with
-    would you your yours yourself yourselves uh um according document documents text mention mentioned describe
-    explain does't don't doesn't it's what's i'm that's there's""".split()
+    """
+    a about above after again against all also am an and any are as at be because been before being below
+    between both but by can could did do does doing done down during each few for from further get got had has
+    have having he her here hers herself him himself his how i if in into is it its itself just let like may me
+    might more most much must my myself no nor not of off on once only or other ought our ours ourselves out
+    over own please same say said says shall she should so some such tell than that the their theirs them
+    themselves then there these they this those through to too under until up upon us very was we were what when
+    where which while who whom whose why will with would you your yours yourself yourselves uh um according
+    document documents text mention mentioned describe explain does't don't doesn't it's what's i'm that's
+    there's
+    """.split()
 )
 
 

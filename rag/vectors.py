@@ -44,8 +44,10 @@ class FaissVectors:
         if within is None:
             products, rows = self._index.search(query[None, :], min(k, self.count))
         else:
-            chosen = np.concatenate([np.arange(r.start, r.stop, dtype=np.int64) for r in within] or [np.empty(0, np.int64)])
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(chosen))
+            chosen = np.concatenate(
+                [np.arange(r.start, r.stop, dtype=np.int64) for r in within] or [np.empty(0, np.int64)]
+            )
+            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(chosen))  # type: ignore[call-arg]  # set by its C++ base
             products, rows = self._index.search(query[None, :], min(k, len(chosen)), params=parameters)
         return _ordered(rows[0], products[0])
 
@@ -77,7 +79,11 @@ class VectorsWriter:
 
 def brute_force(matrix: Matrix, query: Vector, k: int, within: Sequence[range] | None = None) -> Hits:
     """What `FaissVectors.search` must return, computed with nothing but numpy."""
-    rows = np.arange(len(matrix)) if within is None else np.concatenate([np.arange(r.start, r.stop) for r in within] or [np.empty(0, int)])
+    rows = (
+        np.arange(len(matrix))
+        if within is None
+        else np.concatenate([np.arange(r.start, r.stop) for r in within] or [np.empty(0, int)])
+    )
     return _ordered(rows, matrix[rows.astype(np.int64)] @ query)[:k]
 
 

@@ -71,12 +71,15 @@ class Manifest:
             raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             if raw.get("format") != FORMAT:
                 raise IndexUnavailable(
-                    f"The index version {folder.name} has format {raw.get('format')}; this program reads {FORMAT}. {REBUILD}"
+                    f"The index version {folder.name} has format {raw.get('format')}; "
+                    f"this program reads {FORMAT}. {REBUILD}"
                 )
             files = {name: FileSum(**entry) for name, entry in raw.pop("files").items()}
             return cls(**{**raw, "encoder": EncoderCard(**raw["encoder"]), "files": files})
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise IndexUnavailable(f"The index version {folder.name} is damaged: its manifest cannot be read ({error}). {REBUILD}") from error
+            raise IndexUnavailable(
+                f"The index version {folder.name} is damaged: its manifest cannot be read ({error}). {REBUILD}"
+            ) from error
 
 
 def checksums(folder: Path) -> dict[str, FileSum]:
@@ -93,10 +96,14 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     try:
         seen = checksums(folder)
     except OSError as error:
-        raise IndexUnavailable(f"The index version {folder.name} is damaged: {error.filename} cannot be read. {REBUILD}") from error
+        raise IndexUnavailable(
+            f"The index version {folder.name} is damaged: {error.filename} cannot be read. {REBUILD}"
+        ) from error
     for name in _DATA_FILES:
         if seen[name] != manifest.files.get(name):
-            raise IndexUnavailable(f"The index version {folder.name} is damaged: {name} is not the file that was built. {REBUILD}")
+            raise IndexUnavailable(
+                f"The index version {folder.name} is damaged: {name} is not the file that was built. {REBUILD}"
+            )
 
 
 class IndexFolder:
@@ -137,7 +144,7 @@ class IndexFolder:
         """Hold the folder for one writer. Raises BuildError where another process writes, or nobody may."""
         try:
             self.versions.mkdir(parents=True, exist_ok=True)
-            lock = open(self.root / "LOCK", "a+", encoding="utf-8")
+            lock = open(self.root / "LOCK", "a+", encoding="utf-8")  # noqa: SIM115  closed by the block below
         except OSError as error:
             raise BuildError(f"The index folder {self.root} cannot be written: {error.strerror or error}.") from error
         with lock:
@@ -146,7 +153,8 @@ class IndexFolder:
             except OSError:
                 lock.seek(0)
                 raise BuildError(
-                    f"Another process is writing the index in {self.root} (process {lock.read().strip() or 'unknown'}). "
+                    f"Another process is writing the index in {self.root} "
+                    f"(process {lock.read().strip() or 'unknown'}). "
                     "Wait until it is done, or use another folder with --index."
                 ) from None
             lock.truncate(0)
