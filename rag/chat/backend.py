@@ -37,8 +37,8 @@ class Backend(Protocol):
         """One document, None where the index does not hold it."""
         ...
 
-    def suggestions(self) -> Sequence[str]:
-        """Questions that the documents answer."""
+    def suggestions(self, near: Sequence[Document] = ()) -> Sequence[str]:
+        """Questions that the documents answer, those of the documents `near` first."""
         ...
 
     def refresh(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rag.chat.backend import Backend
 from rag.chat.places import Place, find_document, find_place
@@ -20,6 +20,7 @@ MAX_TURNS = 40
 MAX_STORED_CHARACTERS = 4000
 """Of a question or an answer that a browser brings back; longer ones are cut."""
 MAX_PLACES = 12
+ID_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Turn:
 class Conversation:
     """The turns of one conversation and the documents it is limited to."""
 
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    id: str = ""
+    """16 random hex digits, given with the first turn."""
     turns: tuple[Turn, ...] = ()
     documents: tuple[str, ...] = ()
     """Ids of the documents to ask; empty for all."""
@@ -60,7 +62,7 @@ class Conversation:
 
     def with_turn(self, turn: Turn) -> Conversation:
         """This conversation with one more turn; the oldest goes where there would be too many."""
-        return replace(self, turns=(*self.turns, turn)[-MAX_TURNS:])
+        return replace(self, id=self.id or secrets.token_hex(ID_BYTES), turns=(*self.turns, turn)[-MAX_TURNS:])
 
     def with_last(self, turn: Turn) -> Conversation:
         """This conversation with its last turn replaced."""
@@ -100,10 +102,9 @@ def from_stored(backend: Backend, stored: object) -> Conversation:
     chosen = (find_document(backend, item) for item in _list(record.get("documents"), 10_000))
     turns = [_turn(backend, item) for item in _list(record.get("turns"), MAX_TURNS) if isinstance(item, dict)]
     name = record.get("id")
-    fresh = Conversation()
-    known = isinstance(name, str) and len(name) == len(fresh.id) and set(name) <= set("0123456789abcdef")
+    known = isinstance(name, str) and len(name) == 2 * ID_BYTES and set(name) <= set("0123456789abcdef")
     return Conversation(
-        str(name) if known else fresh.id,
+        str(name) if known else secrets.token_hex(ID_BYTES),
         tuple(turn for turn in turns if turn.question),
         tuple(document.id for document in chosen if document is not None),
     )

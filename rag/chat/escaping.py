@@ -1,4 +1,4 @@
-"""The one edge where untrusted text becomes markup: documents, titles, file names, questions and stored conversations."""
+"""The one edge where untrusted text becomes markup: documents, titles, file names, questions, stored conversations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _ENTITIES = {ord(c): f"&#{ord(c)};" for c in _ACTIVE}
 # A blank line would end the HTML block that a chat message is, and Markdown would read what follows.
 _ENTITIES |= {ord("\n"): "&#10;", ord("\r"): "&#13;", ord("\t"): "&#9;"}
 # Control characters are not allowed in HTML; U+2028 and U+2029 end a line in a script.
-_ENTITIES |= {c: "\N{REPLACEMENT CHARACTER}" for c in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
+_ENTITIES |= dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 _ENTITIES |= {0x2028: "&#8232;", 0x2029: "&#8233;"}
-_ENTITIES |= {c: "\N{REPLACEMENT CHARACTER}" for c in range(0xD800, 0xE000)}
+_ENTITIES |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$=:@^-])")
 _LINE_START = re.compile(r"^(\s*\d+)([.)])", re.MULTILINE)

@@ -1,0 +1,104 @@
+"""The same functions for programs: named endpoints for gradio_client, and tools for MCP clients.
+
+Gradio gives an MCP client the Python repr of anything but text, so each returns JSON text. The docstrings are what an
+MCP client shows to a language model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+
+import gradio as gr
+
+from rag.chat.backend import Backend
+from rag.chat.limits import Slots
+from rag.chat.places import find_document
+from rag.chat.texts import Texts
+from rag.errors import UserError
+from rag.location import location
+from rag.serializing import answer_json, document_json, passage_json
+
+MAX_RESULTS = 20
+MAX_HISTORY = 20
+MAX_SOURCE_CHARACTERS = 20_000
+"""Of a document in one call; the offset reads on."""
+
+
+def endpoints(backend: Backend, slots: Slots, texts: Texts) -> tuple[Callable[..., str], ...]:
+    """The functions ask, search, documents and source over a backend. Gradio names them after themselves."""
+
+    def guarded(work: Callable[[], object]) -> str:
+        if not slots.take():
+            raise gr.Error(texts.busy, print_exception=False)
+        try:
+            return json.dumps(work(), ensure_ascii=False)
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        finally:
+            slots.give_back()
+
+    def ask(question: str, history: list[str] | None = None, document_ids: list[str] | None = None) -> str:
+        """Answer a question from the documents with exact, numbered quotes, as JSON; says so where they do not answer.
+
+        Args:
+            question: The question, in plain words.
+            history: The earlier questions of the same conversation, oldest first.
+            document_ids: Only ask the documents with these ids.
+        """
+        earlier = [str(item) for item in (history or [])[-MAX_HISTORY:]]
+        return guarded(lambda: answer_json(backend.ask(question, earlier, document_ids or None)))
+
+    def search(query: str, results: int = 5, document_ids: list[str] | None = None) -> str:
+        """Search the documents and give the passages nearest to the query, word for word, as JSON.
+
+        Args:
+            query: What to look for, in plain words.
+            results: How many passages to give, from 1 to 20.
+            document_ids: Only search the documents with these ids.
+        """
+        wanted = max(1, min(int(results), MAX_RESULTS))
+        return guarded(lambda: [passage_json(p) for p in backend.search(query, wanted, document_ids or None)])
+
+    def documents() -> str:
+        """List the documents that can be asked, with their ids and what is known of them, as JSON."""
+        return guarded(
+            lambda: [
+                {
+                    **document_json(d),
+                    "characters": len(d.text),
+                    **{k: v for k, v in asdict(d.source).items() if v and k != "title"},
+                }
+                for d in backend.documents()
+            ]
+        )
+
+    def source(document_id: str, start: int = 0, end: int | None = None) -> str:
+        """Read a document's text, or a stretch of it, word for word, as JSON with the place of the stretch.
+
+        Args:
+            document_id: The id of the document, as the other tools give it.
+            start: Character to begin at, counted from 0.
+            end: Character to stop before; at most 20000 characters are given at once.
+        """
+        return guarded(lambda: _stretch(backend, document_id, int(start), end))
+
+    return ask, search, documents, source
+
+
+def _stretch(backend: Backend, document_id: str, start: int, end: int | None) -> dict[str, object]:
+    document = find_document(backend, document_id)
+    if document is None:
+        raise UserError(f"There is no document {str(document_id)[:40]!r}. The endpoint `documents` lists the ids.")
+    size = len(document.text)
+    start = max(0, min(start, size))
+    stop = min(size, start + MAX_SOURCE_CHARACTERS, size if end is None else max(start, int(end)))
+    return {
+        "document": document_json(document),
+        "start": start,
+        "end": stop,
+        "text": document.text[start:stop],
+        "location": location(document, start, stop) if start < stop else "",
+        "characters": size,
+    }

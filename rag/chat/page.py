@@ -1,0 +1,152 @@
+"""The page: its layout, its looks and which event calls which handler."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from rag.chat.backend import Backend
+from rag.chat.conversation import Conversation
+from rag.chat.escaping import escape
+from rag.chat.handlers import Handlers
+from rag.chat.panel import empty_view
+from rag.chat.render import start
+from rag.chat.texts import Texts
+
+STATIC = Path(__file__).parent / "static"
+SCRIPTS = ("base.js", "panel.js", "study.js", "conversations.js", "start.js")
+CONVERSATION_KEPT_S = 12 * 3600
+"""The server forgets a conversation after so long without a question; the browser still has it."""
+MAX_EXAMPLES = 6
+Endpoint = Callable[..., str]
+
+
+def build_page(
+    handlers: Handlers, backend: Backend, texts: Texts, endpoints: tuple[Endpoint, ...], max_waiting: int
+) -> gr.Blocks:
+    """The Blocks of the chat. Inputs of events are the question box and the state, never a client-built component."""
+    with gr.Blocks(title=texts.title, fill_height=True, fill_width=True, analytics_enabled=False) as page:
+        conversation = gr.State(Conversation(), time_to_live=CONVERSATION_KEPT_S)
+        hub = gr.HTML(_header(texts), js_on_load=_script(), elem_id="hub", apply_default_css=False)
+        with gr.Row(elem_id="main", equal_height=True):
+            with gr.Column(elem_id="chat-column", scale=3, min_width=280):
+                chat = gr.Chatbot(
+                    elem_id="chat",
+                    label=texts.title,
+                    show_label=False,
+                    layout="bubble",
+                    height="100%",
+                    buttons=[],
+                    latex_delimiters=[],
+                    allow_tags=False,
+                    sanitize_html=True,
+                    group_consecutive_messages=False,
+                    autoscroll=False,
+                    placeholder=start(_some(backend.suggestions()), texts),
+                    scale=1,
+                )
+                scope = gr.HTML("", elem_id="scope", js_on_load=None, apply_default_css=False)
+                box = gr.Textbox(
+                    label=texts.question_label,
+                    show_label=False,
+                    placeholder=texts.question_placeholder,
+                    lines=1,
+                    max_lines=6,
+                    submit_btn=True,
+                    stop_btn=False,
+                    autofocus=True,
+                    container=False,
+                    elem_id="ask",
+                )
+                note = f'<p class="note">{escape(texts.note)}</p>'
+                gr.HTML(note, elem_id="note", js_on_load=None, apply_default_css=False)
+            with gr.Column(elem_id="panel-column", scale=2, min_width=280):
+                panel = gr.HTML(empty_view(texts), elem_id="panel", js_on_load=None, apply_default_css=False)
+        ledger = gr.HTML("", elem_id="ledger", js_on_load=None, apply_default_css=False)
+        tray = gr.HTML("", elem_id="tray", js_on_load=None, apply_default_css=False)
+
+        asked = [box, chat, conversation, ledger]
+        streamed: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "ask"}
+        quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        running = [
+            box.submit(handlers.submit, [box, conversation], asked, concurrency_limit=8, **streamed),
+            hub.ask_question(handlers.suggested, [conversation], asked, **streamed),
+            hub.retry_answer(handlers.retry, [conversation], asked, **streamed),
+        ]
+        box.stop(handlers.stop, [conversation], asked, cancels=running, **quick)
+        hub.edit_question(handlers.edit, [conversation], asked, cancels=running, **quick)
+        hub.new_chat(handlers.new_chat, None, [*asked, scope], cancels=running, **quick)
+        hub.restore_chat(handlers.restore, None, [*asked, scope], cancels=running, **quick)
+        hub.open_place(handlers.open_place, None, panel, **quick)
+        hub.open_document(handlers.read, None, panel, **quick)
+        hub.open_library(handlers.library, [conversation], panel, **quick)
+        hub.open_why(handlers.why, [conversation], panel, **quick)
+        hub.choose_documents(handlers.choose, [conversation], [conversation, scope, ledger], **quick)
+        hub.copy_reference(handlers.reference, None, tray, **quick)
+        hub.export_chat(handlers.export, [conversation], tray, **quick)
+        hub.vote_answer(handlers.vote, [conversation], [chat, conversation, tray], **quick)
+        for endpoint in endpoints:
+            gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="api", concurrency_limit=4)
+    page.queue(max_size=max_waiting, default_concurrency_limit=4, api_open=False)
+    return page
+
+
+def _some(questions: Sequence[str]) -> list[str]:
+    """Examples for the start page, from all along the list: its neighbours are about the same document."""
+    count = min(len(questions), MAX_EXAMPLES)
+    return [questions[i * len(questions) // count] for i in range(count)]
+
+
+def theme() -> gr.themes.Base:
+    """Indigo on slate in IBM Plex, from the files that Gradio ships: no font comes from outside.
+
+    Only the weights 400 and 700: the 600 files of Gradio 6.31 lack letters such as é.
+    """
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size="lg",
+        font=[gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"],
+    )
+
+
+def head() -> str:
+    """What goes into the page's head. Gradio's `css=` drops and rewrites rules, so the style sheet goes in here."""
+    style = (STATIC / "chat.css").read_text(encoding="utf-8")
+    return f'<meta name="referrer" content="no-referrer"><meta name="robots" content="noindex"><style>{style}</style>'
+
+
+def _script() -> str:
+    """The page's script, run by Gradio once the header is there."""
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def _header(texts: Texts) -> str:
+    words = escape(json.dumps(asdict(texts)))
+    buttons = "".join(
+        f'<button type="button" class="bar-button bar-{name}" data-do="{name}" title="{escape(label)}"{extra}>'
+        f"<span>{escape(label)}</span></button>"
+        for name, label, extra in (
+            ("library", texts.documents, ""),
+            ("export", texts.export, ' aria-haspopup="menu"'),
+            ("new", texts.new_chat, ""),
+            ("dark", texts.dark, ' aria-pressed="false"'),
+        )
+    )
+    return (
+        f'<div class="bar" id="bar" data-texts="{words}">'
+        '<button type="button" class="bar-button bar-menu" data-do="menu" '
+        f'title="{escape(texts.menu)}"><span>{escape(texts.menu)}</span></button>'
+        f'<div class="brand"><h1>{escape(texts.title)}</h1><p>{escape(texts.subtitle)}</p></div>'
+        f'<div class="bar-buttons">{buttons}</div></div>'
+        f'<dialog id="conversations" aria-label="{escape(texts.menu)}"></dialog>'
+        '<div id="live" class="vh" role="status" aria-live="polite"></div>'
+        '<div id="toast" role="status" aria-live="polite" popover="manual"></div>'
+        '<div id="preview" role="tooltip" popover="manual"></div><div id="choices" role="menu" popover="auto"></div>'
+    )

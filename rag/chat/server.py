@@ -1,0 +1,188 @@
+"""Serves the chat: opens the index, mounts the page in an application of our own, and ends at once when told to."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.assistant import Assistant
+from rag.errors import RagError, UserError
+from rag.settings import Settings
+
+if TYPE_CHECKING:
+    from rag.chat.backend import Backend
+    from rag.chat.guard import Guard
+
+REFRESH_S = 5.0
+"""How often a newer index version is looked for."""
+MAX_AT_WORK = 64
+"""Questions that are being answered at once; more are asked to come again."""
+MAX_WAITING = 256
+"""Events that wait for their turn, all visitors together."""
+STREAMS = 2000
+"""Open connections; each open page holds two."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the chat is served."""
+
+    mcp: bool = False
+    root_path: str = ""
+    auth: tuple[str, str] | None = None
+    allowed_hosts: tuple[str, ...] = ()
+
+
+def serve(
+    index_dir: Path,
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    mcp: bool = False,
+    root_path: str = "",
+    auth: tuple[str, str] | None = None,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
+    """Serve the chat until SIGINT or SIGTERM.
+
+    `root_path` is the path under which a reverse proxy shows it; `allowed_hosts` are the names it is reached by,
+    beside this computer's own. Raises UserError for a port that cannot be had, IndexUnavailable for no index.
+    """
+    listener = _listen(host, port)
+    backend = Assistant.open(index_dir, settings, lambda line: print(line, file=sys.stderr))
+    options = Options(mcp, root_path, auth, tuple(allowed_hosts))
+    with tempfile.TemporaryDirectory(prefix="rag-chat-") as scratch:
+        quiet_gradio(Path(scratch))
+        app = application(backend, settings, index_dir, options)
+        stopped = threading.Event()
+        threading.Thread(target=_refresh, args=(backend, stopped), name="refresh", daemon=True).start()
+        try:
+            _run(app, listener, f"http://{_shown(host)}:{listener.getsockname()[1]}{root_path}")
+        finally:
+            stopped.set()
+
+
+def quiet_gradio(scratch: Path) -> None:
+    """Set what Gradio reads at import: no calls to other hosts, and its files in a folder of our own."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(scratch)
+
+
+def application(backend: Backend, settings: Settings, feedback_dir: Path, options: Options) -> Guard:
+    """The whole application behind its guard. Imports Gradio, which takes seconds."""
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from rag.chat.api import endpoints
+    from rag.chat.feedback import FILE_NAME, FeedbackFile
+    from rag.chat.guard import Guard
+    from rag.chat.handlers import Handlers
+    from rag.chat.limits import Limiter, Rate, Slots
+    from rag.chat.page import build_page, head, theme
+    from rag.chat.texts import ENGLISH
+
+    slots = Slots(MAX_AT_WORK)
+    # A class behind one address may ask 20 questions a second; all its pages' events are a few times that.
+    questions, requests = Limiter(Rate(20, 100)), Limiter(Rate(100, 600))
+    feedback = FeedbackFile(feedback_dir / FILE_NAME, settings)
+    handlers = Handlers(backend, settings, feedback, questions, slots, ENGLISH)
+    page = build_page(handlers, backend, ENGLISH, endpoints(backend, slots, ENGLISH), MAX_WAITING)
+    app = gr.mount_gradio_app(
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+        page,
+        path="/",
+        theme=theme(),
+        head=head(),
+        mcp_server=options.mcp,
+        root_path=options.root_path or None,
+        show_error=False,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        max_file_size="1kb",
+        allowed_paths=[],
+        ssr_mode=False,
+        pwa=False,
+    )
+    return Guard(
+        app,
+        limiter=requests,
+        ready=lambda: bool(backend.version),
+        hosts=options.allowed_hosts,
+        root_path=options.root_path,
+        auth=options.auth,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket, taken first: a busy port should not cost the seconds that the import of Gradio takes."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(
+                f"Port {port} on {host} is in use. Choose another one with --port, such as --port {port + 1}."
+            ) from error
+        raise UserError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose others with --host and --port."
+        ) from error
+    return listener
+
+
+def _run(app: Guard, listener: socket.socket, url: str) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(f"The chat is ready: {url}", file=sys.stderr, flush=True)
+
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=STREAMS,
+        timeout_graceful_shutdown=1,  # open pages hold streams that never end by themselves
+    )
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has ended well
+        Server(config).run(sockets=[listener])
+
+
+def _refresh(backend: Backend, stopped: threading.Event) -> None:
+    """Go over to newer index versions as they come; say once what is wrong with one."""
+    said = ""
+    while not stopped.wait(REFRESH_S):
+        try:
+            if backend.refresh():
+                print(f"Now answering from index version {backend.version}.", file=sys.stderr, flush=True)
+        except RagError as error:
+            if str(error) != said:
+                said = str(error)
+                print(f"The newer index is not used: {said}", file=sys.stderr, flush=True)
+
+
+def _shown(host: str) -> str:
+    """The host as it stands in a URL for this computer."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # shown, not listened on
+    return f"[{host}]" if ":" in host else host

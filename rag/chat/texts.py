@@ -1,0 +1,158 @@
+"""Every word the chat says, in one place. Another language is another `Texts`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What people read. `{…}` is filled in by the one place that uses the text."""
+
+    language: str = "en"
+    """BCP 47."""
+    title: str = "Ask the documents"
+    subtitle: str = "Answers in the documents’ own words, each with its place"
+    note: str = "Quotes are word for word. Open the source before you rely on it."
+
+    # asking
+    question_label: str = "Your question"
+    question_placeholder: str = "Ask a question about the documents…"
+    start_heading: str = "What do you want to know?"
+    start_text: str = "Every answer is made of exact quotes. Each number opens its source at that place."
+    start_examples: str = "For example"
+    looking: str = "Looking through the documents…"
+    stopped: str = "Stopped."
+    busy: str = "Many questions are being answered just now. Please ask again in a few seconds."
+    too_fast: str = "That was quicker than this server can read. Please wait a few seconds and ask again."
+    failed: str = "Something went wrong while answering. Please try again; the server’s log says more."
+
+    # answers
+    source_of: str = "Source {number}: {title}, {location}"
+    cards_heading: str = "Sources"
+    open_quote: str = "Open source {number} at this quote"
+    open_passage: str = "Open this passage"
+    closest_heading: str = "The closest passages, which do not answer it"
+    suggestions_heading: str = "Questions that the documents answer"
+    lost_one: str = "One quote is left out: its document was changed or removed since."
+    lost_many: str = "{count} quotes are left out: their documents were changed or removed since."
+    copy_quote: str = "Copy with reference"
+    copy_as: str = "Choose the reference style"
+    copy_answer: str = "Copy answer"
+    retry: str = "Ask again"
+    edit: str = "Edit question"
+    why: str = "Why this answer"
+    vote_up: str = "Good answer"
+    vote_down: str = "Bad answer"
+    chosen: str = "chosen"
+    quotes_one: str = "1 quote from {documents}"
+    quotes_many: str = "{count} quotes from {documents}"
+    documents_one: str = "1 document"
+    documents_many: str = "{count} documents"
+
+    # the source panel
+    panel_label: str = "Source"
+    panel_empty_heading: str = "Sources appear here"
+    panel_empty: str = "Choose a number in an answer to read the document at exactly that place."
+    panel_gone: str = "This place is not in the index any more"
+    panel_gone_text: str = "The document was changed or removed. Ask again to get a fresh quote."
+    close: str = "Close"
+    previous_quote: str = "Previous quote"
+    next_quote: str = "Next quote"
+    quote_of: str = "Quote {number} of {count}"
+    percent: str = "{percent} % of the way through"
+    document_text: str = "Text of the document"
+    rail_label: str = "Places of the quotes in the document"
+    earlier_part: str = "Earlier part"
+    later_part: str = "Later part"
+    line: str = "Line {number}"
+    characters_words: str = "{words} words"
+    untitled_file: str = "File {path}"
+
+    # documents
+    documents: str = "Documents"
+    documents_text: str = "Read any of them from end to end, or choose which ones to ask."
+    ask_this: str = "Ask “{title}”"
+    ask_all: str = "Ask all documents"
+    read: str = "Read"
+    scope: str = "Asking {count} of {total} documents"
+    scope_change: str = "Change"
+    no_documents: str = "The index holds no documents."
+
+    # why this answer
+    why_answered: str = "Answered, because the confidence of {confidence} reaches the threshold of {threshold}."
+    why_abstained: str = (
+        "Not answered, because the confidence of {confidence} stays below the threshold of {threshold}."
+    )
+    why_gone: str = "This answer is from an earlier visit"
+    why_gone_text: str = "Ask the question again to see what was considered."
+    confidence: str = "Confidence"
+    signals: str = "What moved the confidence"
+    signal: str = "Signal"
+    value: str = "Value"
+    effect: str = "Effect"
+    passages: str = "Passages considered"
+    meaning: str = "Meaning"
+    best_sentence: str = "Best part"
+    keywords: str = "Words"
+    fused: str = "Together"
+    passages_help: str = (
+        "Meaning and best part compare vectors (−1 to 1), words is BM25, and together is what the ranking sorts by."
+    )
+    timings: str = "Time of each stage"
+    stage: str = "Stage"
+    milliseconds: str = "Milliseconds"
+    made_with: str = "Index version {version}, encoder {encoder}."
+
+    # conversations, export, feedback
+    menu: str = "Conversations"
+    new_chat: str = "New chat"
+    dark: str = "Dark mode"
+    conversations_text: str = "Kept in this browser only."
+    conversations_none: str = "None yet."
+    rename: str = "Rename"
+    delete: str = "Delete"
+    save: str = "Save"
+    cancel: str = "Cancel"
+    new_name: str = "New name"
+    export: str = "Export"
+    export_markdown: str = "Markdown"
+    export_html: str = "Web page to print"
+    export_heading: str = "References"
+    export_made: str = "Quotes are word for word from index version {version}."
+    export_empty: str = "There is nothing to export yet."
+    you_asked: str = "Question"
+    copied: str = "Copied"
+    copied_quote: str = "Copied with its reference ({style})"
+    copy_failed: str = "The browser did not allow copying."
+    voted: str = "Saved on this computer. Thank you."
+    vote_word: str = "Would you like to say why? (optional)"
+    vote_failed: str = "The feedback could not be saved."
+    send: str = "Send"
+    offline: str = "The server does not answer. Is it still running?"
+    answer_ready: str = "The answer is there: {summary}."
+    answer_none: str = "The documents do not answer this. The closest passages are shown."
+    busy_now: str = "Answering"
+
+    # references
+    styles: tuple[tuple[str, str], ...] = (
+        ("plain", "Plain"),
+        ("apa", "APA"),
+        ("mla", "MLA"),
+        ("chicago", "Chicago"),
+        ("bibtex", "BibTeX"),
+    )
+    no_date: str = "date not known"
+
+    def quotes_from(self, quotes: int, documents: int) -> str:
+        """Such as "4 quotes from 2 documents"."""
+        sources = self.documents_one if documents == 1 else self.documents_many.format(count=documents)
+        template = self.quotes_one if quotes == 1 else self.quotes_many
+        return template.format(count=quotes, documents=sources)
+
+    def lost(self, count: int) -> str:
+        """That quotes are left out."""
+        return self.lost_one if count == 1 else self.lost_many.format(count=count)
+
+
+ENGLISH = Texts()
