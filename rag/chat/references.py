@@ -71,7 +71,7 @@ def reference(document: Document, style: str, no_date: str) -> str:
 
 def _plain(work: _Work, no_date: str) -> str:
     date = " ".join(part for part in (work.day, work.month, work.year) if part)
-    return _sentence(", ".join(work.names), work.title, work.container, date or no_date, work.url)
+    return _sentence(", ".join(map(_natural, work.names)), work.title, work.container, date or no_date, work.url)
 
 
 def _apa(work: _Work) -> str:
@@ -88,12 +88,16 @@ def _mla(work: _Work) -> str:
     date = " ".join(
         part for part in (work.day, work.month if len(work.month) < 5 else work.month[:3] + ".", work.year) if part
     )
-    names = work.names[0] + ", et al" if len(work.names) > 2 else _joined(list(work.names), ", and ")
+    names = (
+        work.names[0] + ", et al"
+        if len(work.names) > 2
+        else _joined([*work.names[:1], *map(_natural, work.names[1:])], ", and ")
+    )
     return _sentence(names, f"“{_ended(work.title)}”", ", ".join(p for p in (work.container, date, work.url) if p))
 
 
 def _chicago(work: _Work) -> str:
-    names, year = _joined(list(work.names), ", and "), work.year or "n.d."
+    names, year = _joined([*work.names[:1], *map(_natural, work.names[1:])], ", and "), work.year or "n.d."
     title = f"“{_ended(work.title)}”"
     day = f"{work.month} {work.day}".strip()
     rest = ", ".join(part for part in (work.container, day) if part)
@@ -141,6 +145,11 @@ def _work(document: Document) -> _Work:
 
 def _family(name: str) -> str:
     return name.partition(",")[0].strip()
+
+
+def _natural(name: str) -> str:
+    family, comma, given = name.partition(",")
+    return f"{given.strip()} {family.strip()}" if comma and given.strip() else name
 
 
 def _initials(name: str) -> str:

@@ -61,7 +61,7 @@ def serve(
     `root_path` is the path under which a reverse proxy shows it; `allowed_hosts` are the names it is reached by,
     beside this computer's own. Raises UserError for a port that cannot be had, IndexUnavailable for no index.
     """
-    listener = _listen(host, port)
+    listener = listen(host, port)
     backend = Assistant.open(index_dir, settings, lambda line: print(line, file=sys.stderr))
     options = Options(mcp, root_path, auth, tuple(allowed_hosts))
     with tempfile.TemporaryDirectory(prefix="rag-chat-") as scratch:
@@ -70,7 +70,7 @@ def serve(
         stopped = threading.Event()
         threading.Thread(target=_refresh, args=(backend, stopped), name="refresh", daemon=True).start()
         try:
-            _run(app, listener, f"http://{_shown(host)}:{listener.getsockname()[1]}{root_path}")
+            run(app, listener, f"http://{_shown(host)}:{listener.getsockname()[1]}{root_path}")
         finally:
             stopped.set()
 
@@ -129,7 +129,7 @@ def application(backend: Backend, settings: Settings, feedback_dir: Path, option
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """The listening socket, taken first: a busy port should not cost the seconds that the import of Gradio takes."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -149,7 +149,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _run(app: Guard, listener: socket.socket, url: str) -> None:
+def run(app: Guard, listener: socket.socket, url: str) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):

@@ -1,23 +1,29 @@
-"""Serves the chat over the small backend of the tests: python tests/chat/served.py PORT FOLDER [ROOT_PATH]."""
+"""Serves the chat over the small backend of the tests, run from tests/: python -m chat.served PORT FOLDER."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
-from library import SmallBackend
-
-from rag.chat.server import Options, _listen, _run, application, quiet_gradio
+from chat.library import SmallBackend
+from rag.chat.server import Options, application, listen, quiet_gradio, run
 from rag.settings import Settings
 
 
-def main(port: str, folder: str, root_path: str = "") -> None:
+def main() -> None:
     """Serve until told to stop."""
-    listener = _listen("127.0.0.1", int(port))
-    quiet_gradio(Path(folder))
-    app = application(SmallBackend(), Settings(), Path(folder), Options(mcp=True, root_path=root_path))
-    _run(app, listener, f"http://127.0.0.1:{port}{root_path}")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--root-path", default="")
+    parser.add_argument("--auth", nargs=2)
+    given = parser.parse_args()
+    listener = listen("127.0.0.1", given.port)
+    quiet_gradio(given.folder)
+    auth = (given.auth[0], given.auth[1]) if given.auth else None
+    options = Options(mcp=True, root_path=given.root_path, auth=auth, allowed_hosts=("chat.example",))
+    run(application(SmallBackend(), Settings(), given.folder, options), listener, f"http://127.0.0.1:{given.port}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

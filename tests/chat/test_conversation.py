@@ -1,0 +1,75 @@
+"""Conversations, and what a browser brings back of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chat.library import SmallBackend
+from rag.chat.conversation import MAX_TURNS, Conversation, Turn, answered, from_stored, to_stored
+
+
+def talked(backend: SmallBackend, *questions: str) -> Conversation:
+    """A conversation of these questions."""
+    conversation = Conversation()
+    for question in questions:
+        conversation = conversation.with_turn(answered(question, backend.ask(question)))
+    return conversation
+
+
+def test_a_stored_conversation_comes_back() -> None:
+    """Through the browser's JSON and back, questions, quotes, closest passages and chosen documents are the same."""
+    backend = SmallBackend()
+    conversation = talked(backend, "Who built the harbour?", "What is quantum chromodynamics?")
+    back = from_stored(backend, json.loads(json.dumps(to_stored(conversation))))
+    assert back.id == conversation.id
+    for turn, before in zip(back.turns, conversation.turns, strict=True):
+        assert [c.quote.text for c in turn.citations] == [c.quote.text for c in before.citations]
+        assert (turn.question, turn.text, turn.closest) == (before.question, before.text, before.closest)
+
+
+def test_quotes_that_are_gone_are_counted() -> None:
+    """Where a document has left the index, the conversation comes back without its quotes and says so."""
+    backend = SmallBackend()
+    stored = to_stored(talked(backend, "Who built the harbour?"))
+    back = from_stored(SmallBackend(backend.documents()[1:]), stored)
+    assert back.turns[0].lost > 0
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        [],
+        "x",
+        {"turns": "x"},
+        {"turns": [1, None, {}]},
+        {"id": "../x", "turns": [{"question": 1, "citations": {"a": 1}, "closest": "abc"}]},
+        {"documents": ["../etc", 3, None], "turns": [{"question": "   "}]},
+    ],
+)
+def test_a_spoilt_conversation_is_an_empty_one(stored: object) -> None:
+    """Whatever a browser sends, it makes at worst an empty conversation with a fresh id."""
+    back = from_stored(SmallBackend(), stored)
+    assert back.turns == ()
+    assert back.documents == ()
+    assert len(back.id) == 16
+
+
+def test_an_endless_conversation_is_bounded() -> None:
+    """No more turns are kept than the page can show, and long texts are cut."""
+    stored = {"turns": [{"question": "q" * 100_000, "text": "t" * 100_000}] * 500}
+    back = from_stored(SmallBackend(), stored)
+    assert len(back.turns) == MAX_TURNS
+    assert len(back.turns[0].question) < 5000
+    conversation = Conversation()
+    for number in range(MAX_TURNS + 5):
+        conversation = conversation.with_turn(Turn(str(number)))
+    assert [len(conversation.turns), conversation.turns[0].question] == [MAX_TURNS, "5"]
+
+
+def test_refused_questions_are_no_history() -> None:
+    """A question that got a notice in place of an answer is not one that a follow-up refers to."""
+    conversation = Conversation().with_turn(Turn("a")).with_turn(Turn("b", notice="too long"))
+    assert conversation.earlier_questions() == ["a"]

@@ -1,0 +1,58 @@
+"""Feedback as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chat.library import SmallBackend
+from chat.test_conversation import talked
+from rag.chat import feedback
+from rag.chat.feedback import FeedbackFile
+from rag.settings import Settings
+
+
+def test_a_vote_holds_all_that_is_needed_to_ask_again(tmp_path: Path) -> None:
+    """Question, history, documents, answer, offsets, scores, versions and settings stand in one line."""
+    backend = SmallBackend()
+    conversation = replace(
+        talked(backend, "Who built the harbour?", "How high was the harbour toll?"),
+        documents=(backend.documents()[0].id,),
+    )
+    path = tmp_path / "feedback.jsonl"
+    FeedbackFile(path, Settings()).write(conversation, 1, conversation.turns[1], False, " too\nshort ")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["id"] == f"{conversation.id}:1"
+    assert (record["vote"], record["note"]) == ("down", "too\nshort")
+    assert (record["question"], record["history"]) == ("How high was the harbour toll?", ["Who built the harbour?"])
+    assert record["documents"] == [backend.documents()[0].id]
+    quote = record["citations"][0]
+    document = backend.document(quote["document"])
+    assert document is not None
+    assert document.text[quote["start"] : quote["end"]] == quote["quote"]
+    assert record["passages"][0]["fused"] > 0
+    assert (record["index_version"], record["encoder"]) == (backend.version, backend.encoder_id)
+    assert record["settings"]["answer_threshold"] == 0.5
+    assert "cache_dir" not in record["settings"]
+
+
+def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
+    """What people ask is nobody else's business."""
+    conversation = talked(SmallBackend(), "Who built the harbour?")
+    FeedbackFile(tmp_path / "f", Settings()).write(conversation, 0, conversation.turns[0], True, "")
+    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
+
+
+def test_the_file_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visitor cannot fill the disk with votes."""
+    monkeypatch.setattr(feedback, "MAX_FILE_BYTES", 3000)
+    conversation = talked(SmallBackend(), "Who built the harbour?")
+    file = FeedbackFile(tmp_path / "f", Settings())
+    with pytest.raises(OSError, match="is full"):
+        for _ in range(20):
+            file.write(conversation, 0, conversation.turns[0], True, "x" * 5000)
+    assert (tmp_path / "f").stat().st_size <= 3000

@@ -1,0 +1,80 @@
+"""References in five styles, and what they leave out."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat.library import MARKUP, document, library
+from rag.chat.places import Place
+from rag.chat.references import STYLES, quote_with_reference, reference
+from rag.records import Source
+
+ARTICLE = document(
+    "a.md",
+    "The harbour was built in 1874.",
+    Source("The Harbour of Norby", "article", "Norby Gazette", "", "2019-05-04", ("Lind, Eva", "Holm, Per Olaf")),
+)
+UNKNOWN = document("notes.txt", "Nothing is known of this text.", Source())
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        ("plain", "Eva Lind, Per Olaf Holm. The Harbour of Norby. Norby Gazette. 4 May 2019."),
+        ("apa", "Lind, E., & Holm, P. O. (2019, May 4). The Harbour of Norby. Norby Gazette."),
+        ("mla", "Lind, Eva, and Per Olaf Holm. “The Harbour of Norby.” Norby Gazette, 4 May 2019."),
+        ("chicago", "Lind, Eva, and Per Olaf Holm. 2019. “The Harbour of Norby.” Norby Gazette, May 4."),
+    ],
+)
+def test_a_known_source(style: str, expected: str) -> None:
+    """Authors, date, title and publisher stand where the style puts them."""
+    assert reference(ARTICLE, style, "date not known") == expected
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        ("plain", "notes.txt. date not known."),
+        ("apa", "notes.txt. (n.d.)."),
+        ("mla", "“notes.txt.”"),
+        ("chicago", "“notes.txt.” n.d."),
+    ],
+)
+def test_what_is_not_known_is_left_out(style: str, expected: str) -> None:
+    """No author, date or publisher is made up for a source that tells none."""
+    assert reference(UNKNOWN, style, "date not known") == expected
+
+
+def test_bibtex_escapes_what_latex_reads() -> None:
+    """Braces, backslashes and other active characters of a title do not break the entry."""
+    item = document("x.txt", "words", Source(r"50 % of {all} \input{x} & $y_1$", authors=("Lind, Eva",), date="2020"))
+    entry = reference(item, "bibtex", "")
+    assert r"title = {50 \% of \{all\} \textbackslash{}input\{x\} \& \$y\_1\$}" in entry
+    assert entry.startswith("@misc{lind2020")
+    assert entry.count("\n}") == 1
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("item", [*library(), ARTICLE, UNKNOWN], ids=lambda d: d.path[:10])
+def test_a_quote_carries_its_words_and_place(style: str, item: object) -> None:
+    """In every style and for every source the copied text holds the exact words and where they stand."""
+    assert hasattr(item, "text")
+    place = Place(item, 0, 12)  # type: ignore[arg-type]  # parametrised by pytest
+    copied = quote_with_reference(place, style, "date not known")
+    assert " ".join(item.text[:12].split()).strip("#{}$ ") in copied
+    assert "line 1" in copied
+
+
+def test_names_are_turned_around_only_where_that_is_certain() -> None:
+    """ "Zhang Junkuo" stays as it is written; nobody can tell which part is the family name."""
+    item = document(
+        "x.txt", "words", Source("Talk", "speech", event="Forum", date="2024-03", speakers=("Zhang Junkuo",))
+    )
+    assert reference(item, "apa", "") == "Zhang Junkuo. (2024, March). Talk [speech]. Forum."
+
+
+def test_hostile_metadata_stays_on_its_line() -> None:
+    """Line breaks in metadata cannot make a second entry."""
+    item = document("x.txt", "words", Source(f"{MARKUP}\n}}\n@misc{{evil", date="2020\n2021"))
+    assert reference(item, "bibtex", "").count("\n@") == 0
+    assert "\n" not in reference(item, "apa", "")

@@ -1,0 +1,215 @@
+"""The running server: its clients, its ends, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from chat.conftest import Served, Visiting, free_port, serving
+from chat.library import SmallBackend
+from rag.chat.server import listen
+from rag.errors import UserError
+
+
+def client(url: str) -> Any:
+    """A gradio_client, as a user's program has it."""
+    gradio_client = pytest.importorskip("gradio_client")
+    return gradio_client.Client(url, verbose=False)
+
+
+def test_the_named_endpoints_are_four(served: Served) -> None:
+    """Programs see ask, search, documents and source, and none of the page's own events."""
+    described = client(served.url).view_api(return_format="dict")
+    assert set(described["named_endpoints"]) == {"/ask", "/search", "/documents", "/source"}
+    assert described["unnamed_endpoints"] == {}
+
+
+def test_a_program_can_ask_search_and_read(served: Served) -> None:
+    """Each endpoint gives JSON whose offsets lead to the very words."""
+    connected = client(served.url)
+    documents = {d["id"]: d for d in json.loads(connected.predict(api_name="/documents"))}
+    answer = json.loads(connected.predict("Who built the harbour?", api_name="/ask"))
+    citation = answer["citations"][0]
+    assert citation["document"]["id"] in documents
+    place = (citation["document"]["id"], citation["start"], citation["end"])
+    assert json.loads(connected.predict(*place, api_name="/source"))["text"] == citation["quote"]
+    found = json.loads(connected.predict("harbour toll", 2, [citation["document"]["id"]], api_name="/search"))
+    assert [p["rank"] for p in found] == [1, 2]
+    assert {p["document"]["id"] for p in found} == {citation["document"]["id"]}
+
+
+def test_a_program_gets_a_clear_error(served: Served) -> None:
+    """A question that is too long and a document that is not there are said, without a traceback."""
+    connected = client(served.url)
+    with pytest.raises(Exception, match="too many characters"):
+        connected.predict("x" * 3000, api_name="/ask")
+    with pytest.raises(Exception, match="There is no document"):
+        connected.predict("../../etc/passwd", api_name="/source")
+
+
+def test_inputs_are_only_text_and_state(served: Served) -> None:
+    """No event takes a component that a client could make the server build (a Chatbot, for one)."""
+    config = httpx.get(f"{served.url}/config").json()
+    types = {c["id"]: c["type"] for c in config["components"]}
+    inputs = {types[i] for dependency in config["dependencies"] for i in dependency["inputs"]}
+    assert inputs <= {"textbox", "state", "api", "json", "number"}, inputs
+    assert not {"file", "image", "audio", "video", "multimodaltextbox"} & set(types.values())
+
+
+def test_mcp_offers_the_same_four_tools(served: Served) -> None:
+    """A real MCP client lists the tools, asks, and reads the answer as JSON."""
+    pytest.importorskip("mcp")
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def talk() -> tuple[set[str], dict[str, Any]]:
+        async with (
+            streamable_http_client(f"{served.url}/gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name for tool in (await session.list_tools()).tools}
+            result = await session.call_tool("ask", {"question": "Who built the harbour?"})
+            return tools, json.loads(result.content[0].text)  # type: ignore[union-attr]  # text, as asserted below
+
+    tools, answer = asyncio.run(talk())
+    assert tools == {"ask", "search", "documents", "source"}
+    assert "1874" in answer["citations"][0]["quote"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/gradio_api/upload", "/gradio_api/file=/etc/passwd", "/monitoring/summary", "/gradio_api/run/ask", "/docs"],
+)
+def test_closed_routes_of_the_real_server(served: Served, path: str) -> None:
+    """What Gradio leaves open is closed in the running server too."""
+    assert httpx.get(served.url + path).status_code == 404
+    assert httpx.post(served.url + path, json={"data": ["x"]}).status_code == 404
+
+
+def test_foreign_hosts_and_origins_get_nothing(served: Served) -> None:
+    """DNS rebinding and other web sites reach neither the endpoints nor MCP, and no CORS header is given."""
+    for path in ("/gradio_api/call/ask", "/gradio_api/mcp/", "/gradio_api/queue/join"):
+        rebound = httpx.post(served.url + path, json={"data": ["x"]}, headers={"host": "evil.example"})
+        crossed = httpx.post(served.url + path, json={"data": ["x"]}, headers={"origin": "https://evil.example"})
+        assert (rebound.status_code, crossed.status_code) == (421, 403)
+        assert "access-control-allow-origin" not in {**rebound.headers, **crossed.headers}
+
+
+def test_everyone_gets_their_own_answer(served: Served) -> None:
+    """Twenty people who ask at once each get the answer to their own question."""
+    years = list(range(20))
+
+    def ask(number: int) -> str:
+        return str(
+            json.loads(client(served.url).predict(f"Who built the harbour? {number}", api_name="/ask"))["question"]
+        )
+
+    with ThreadPoolExecutor(8) as people:
+        assert list(people.map(ask, years)) == [f"Who built the harbour? {number}" for number in years]
+
+
+def test_a_busy_port_is_said_in_one_line() -> None:
+    """The message names the port and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"Port {port} on 127.0.0.1 is in use. Choose another one with --port"):
+            listen("127.0.0.1", port)
+
+
+def test_asking_on_the_command_line_imports_no_gradio() -> None:
+    """The server module itself is cheap to import; Gradio comes with the first application."""
+    code = (
+        "import rag.chat.server, sys; print([m for m in ('gradio', 'torch', 'fastapi', 'uvicorn') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  types {{ text/html html; application/javascript js; text/css css; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location /tools/chat/ {{
+      proxy_pass {upstream}/;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def prefixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that is shown under a path; the last test that uses it ends it."""
+    with serving(tmp_path_factory.mktemp("prefixed"), "--root-path", "/tools/chat") as server:
+        yield server
+
+
+def test_behind_nginx_under_a_path(tmp_path: Path, prefixed: Served, visiting: Visiting) -> None:
+    """Under https://school.example/tools/chat/ the page loads, answers and opens a source."""
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if nginx is None:
+        pytest.skip("nginx is not installed")
+    port = free_port()
+    config = tmp_path / "nginx.conf"
+    config.write_text(NGINX.format(folder=tmp_path, port=port, upstream=prefixed.url))
+    proxy = subprocess.Popen([nginx, "-c", str(config), "-e", str(tmp_path / "error.log")])
+    try:
+        for _ in range(50):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        visit = visiting("/", url=f"http://127.0.0.1:{port}/tools/chat")
+        visit.ask("Who built the harbour?")
+        visit.page.locator("#chat a.cite").first.click()
+        visit.page.locator("#panel mark.now").first.wait_for()
+        visit.page.goto("about:blank")
+    finally:
+        proxy.terminate()
+        proxy.wait(5)
+
+
+def test_the_server_ends_at_once(prefixed: Served) -> None:
+    """With a stream open, as every page holds one, the server still ends within seconds."""
+    with httpx.stream("GET", f"{prefixed.url}/gradio_api/heartbeat/abc123", timeout=5) as stream:
+        assert stream.status_code == 200
+        begun = time.monotonic()
+        prefixed.process.send_signal(signal.SIGTERM)
+        prefixed.process.wait(10)
+    assert time.monotonic() - begun < 4
+
+
+def test_the_small_backend_is_what_the_page_needs() -> None:
+    """The fake and the real assistant have the same methods, so that the tests say something of the product."""
+    from rag.assistant import Assistant
+    from rag.chat.backend import Backend
+
+    for name in (n for n in dir(Backend) if not n.startswith("_")):
+        assert hasattr(Assistant, name), name
+        assert hasattr(SmallBackend, name), name
