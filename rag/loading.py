@@ -10,8 +10,9 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 from charset_normalizer import from_bytes
@@ -31,9 +32,14 @@ _MARKS = (  # longest first: the UTF-32 mark begins with the UTF-16 one
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+([^\r\n]+?)[ \t]*#*[ \t]*$", re.MULTILINE)
-_FENCE = re.compile(r"^ {0,3}(```|~~~)[^\r\n]*$", re.MULTILINE)
+_LINE = re.compile(r"[^\r\n]+")
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)")
+_CLOSING_MARKS = re.compile(r"(?:^|[ \t])#+\Z")
+_FENCE = re.compile(r" {0,3}(```|~~~)")
 _DETECTION_BYTES = 256 * 1024
+_WESTERN = "cp1252"
+_ABOUT_AS_WELL = 0.1
+"""In the measures of charset-normalizer, shares from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +77,34 @@ def decode(data: bytes) -> str:
         raise LoadError("is a binary file, not text")
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    best = from_bytes(data[:_DETECTION_BYTES]).best()
-    if best is None:
+    except UnicodeDecodeError as error:
+        first = max(0, error.start - _DETECTION_BYTES // 2)  # the stretch that tells one encoding from another
+    detected = _detected(data[first : first + _DETECTION_BYTES])
+    if detected is None:
         raise LoadError("is a binary file or text in no known encoding; save it as UTF-8")
     try:
-        return data.decode(best.encoding)
+        return data.decode(detected)
     except UnicodeDecodeError as error:
         raise LoadError("is text in no known encoding; save it as UTF-8") from error
+
+
+def _detected(data: bytes) -> str | None:
+    """The most likely encoding of bytes that are no UTF-8; None where none is likely.
+
+    Where Windows-1252 reads about as well as the best, it is taken: charset-normalizer alone reads French
+    and Portuguese as Windows-1257 or -1250, its first in the alphabet of equals.
+    """
+    matches = from_bytes(data)
+    best = matches.best()
+    if best is None:
+        return None
+    western = any(
+        _WESTERN in match.could_be_from_charset
+        and match.chaos <= best.chaos + _ABOUT_AS_WELL
+        and match.coherence >= best.coherence - _ABOUT_AS_WELL / 2
+        for match in matches
+    )
+    return _WESTERN if western else best.encoding
 
 
 def load_text(data: bytes) -> Loaded:
@@ -90,13 +115,16 @@ def load_text(data: bytes) -> Loaded:
 def load_markdown(data: bytes) -> Loaded:
     """Markdown: the text as written, with its headings (outside fenced code) as anchors."""
     text = decode(data)
-    fences = [match.start() for match in _FENCE.finditer(text)]
-    anchors = tuple(
-        Anchor(match.start(), AnchorKind.HEADING, match[2])
-        for match in _HEADING.finditer(text)
-        if sum(fence < match.start() for fence in fences) % 2 == 0
-    )
-    return text, anchors
+    anchors: list[Anchor] = []
+    fence = ""  # the mark that closes the code block we are in
+    for line in _LINE.finditer(text):
+        if mark := _FENCE.match(line[0]):
+            fence = mark[1] if not fence else "" if mark[1] == fence else fence
+        elif not fence and (heading := _HEADING.match(line[0])):
+            label = _CLOSING_MARKS.sub("", heading[1].strip()).strip()
+            if label:
+                anchors.append(Anchor(line.start(), AnchorKind.HEADING, label))
+    return text, tuple(anchors)
 
 
 LOADERS: dict[str, Loader] = {".txt": load_text, ".text": load_text, ".md": load_markdown, ".markdown": load_markdown}
@@ -160,20 +188,21 @@ def find_files(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
     files: dict[str, CorpusFile] = {}
     skipped: list[Skipped] = []
     for root in roots:
-        if root.is_dir():
+        if _is(root, Path.is_dir):
             entries = read_sources(root)
             for location in _walk(root, skipped):
                 relative = location.relative_to(root).as_posix()
-                path = relative if relative not in files else f"{root.name}/{relative}"
+                path = _free_path(_shown(relative), root, files)
                 if location.suffix.lower() in LOADERS:
                     files[path] = CorpusFile(location, path, entries.get(relative, SourceEntry(Source())))
                 else:
                     skipped.append(
                         Skipped(path, f"has a kind that is not read; these are: {', '.join(sorted(LOADERS))}")
                     )
-        elif root.exists():
+        elif _is(root, Path.exists):
             entries = read_sources(root.parent)
-            files[root.name] = CorpusFile(root, root.name, entries.get(root.name, SourceEntry(Source())))
+            path = _free_path(_shown(root.name), root.parent, files)
+            files[path] = CorpusFile(root, path, entries.get(root.name, SourceEntry(Source())))
         else:
             raise BuildError(
                 f"There is no file or folder {str(root)!r}. Name a folder of documents, such as: rag index seeds"
@@ -181,18 +210,49 @@ def find_files(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
     return [files[path] for path in sorted(files)], skipped
 
 
+def _is(root: Path, test: Callable[[Path], bool]) -> bool:
+    try:
+        return test(root)
+    except OSError as error:  # a name that is too long, or a folder that may not be entered
+        raise BuildError(f"{str(root)!r} cannot be read: {error.strerror or error}.") from error
+
+
+def _shown(path: str) -> str:
+    """A path as text: bytes of a file name that are no UTF-8 become replacement characters."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _free_path(path: str, folder: Path, taken: Mapping[str, object]) -> str:
+    """The path, told apart from those taken by the name of its folder and, if need be, a number."""
+    if path not in taken:
+        return path
+    name = _shown(folder.resolve().name)
+    candidates = chain((f"{name}/{path}",), (f"{name} ({i})/{path}" for i in count(2)))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
 def _walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
-        skipped.append(Skipped(Path(error.filename).relative_to(root).as_posix(), f"cannot be read: {error.strerror}"))
+        skipped.append(Skipped(_relative(Path(error.filename), root), f"cannot be read: {error.strerror}"))
 
-    real_root = root.resolve()
+    real_root = os.path.realpath(root)
     for folder, folders, names in os.walk(root, onerror=unreadable):
+        links = [name for name in folders if (Path(folder) / name).is_symlink() and not name.startswith(".")]
+        skipped.extend(
+            Skipped(_relative(Path(folder) / name, root), "is a link to a folder, which is not followed")
+            for name in sorted(links)
+        )
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             location = Path(folder) / name
             if name.startswith(".") or name == FILE_NAME:
                 continue
-            if location.is_symlink() and not location.resolve().is_relative_to(real_root):
-                skipped.append(Skipped(location.relative_to(root).as_posix(), "is a link that leads out of the folder"))
+            # os.path.realpath, for Path.resolve raises where a link leads to itself
+            if location.is_symlink() and not Path(os.path.realpath(location)).is_relative_to(real_root):
+                skipped.append(Skipped(_relative(location, root), "is a link that leads out of the folder"))
                 continue
             yield location
+
+
+def _relative(location: Path, root: Path) -> str:
+    return _shown(location.relative_to(root).as_posix())
