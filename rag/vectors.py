@@ -7,6 +7,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.encoding import Matrix, Vector
 
@@ -42,14 +43,21 @@ class FaissVectors:
     def search(self, query: Vector, k: int, within: Sequence[range] | None = None) -> Hits:
         """The `k` rows with the highest inner product; `within` limits the search to ranges of rows."""
         if within is None:
-            products, rows = self._index.search(query[None, :], min(k, self.count))
+            parameters, reachable = None, self.count
         else:
-            chosen = np.concatenate(
-                [np.arange(r.start, r.stop, dtype=np.int64) for r in within] or [np.empty(0, np.int64)]
-            )
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(chosen))  # type: ignore[call-arg]  # set by its C++ base
-            products, rows = self._index.search(query[None, :], min(k, len(chosen)), params=parameters)
-        return _ordered(rows[0], products[0])
+            chosen = _chosen(within)
+            parameters, reachable = faiss.SearchParameters(sel=faiss.IDSelectorBatch(chosen)), len(chosen)  # type: ignore[call-arg]  # set by its C++ base
+        k = min(k, reachable)
+        if k < 1:
+            return []
+        depth = min(k + 1, reachable)
+        while True:
+            products, rows = self._index.search(query[None, :], depth, params=parameters)
+            hits = _ordered(rows[0], products[0])
+            # FAISS keeps any of the rows that tie for the last place: look further until all of them are there
+            if depth == reachable or len(hits) < depth or hits[k - 1][1] > hits[-1][1]:
+                return hits[:k]
+            depth = min(2 * depth, reachable)
 
     def products(self, query: Vector, rows: Sequence[int]) -> Vector:
         """Inner products with the named rows, in the order given."""
@@ -74,17 +82,24 @@ class VectorsWriter:
             self._index.add(np.ascontiguousarray(rows, dtype=np.float32))
 
     def write(self, path: Path) -> None:
-        faiss.write_index(self._index, str(path))
+        """Write the file. Raises OSError where it cannot be written."""
+        try:
+            faiss.write_index(self._index, str(path))
+        except RuntimeError as error:
+            raise OSError(f"{path.name} could not be written; is the disk full?") from error
 
 
 def brute_force(matrix: Matrix, query: Vector, k: int, within: Sequence[range] | None = None) -> Hits:
     """What `FaissVectors.search` must return, computed with nothing but numpy."""
-    rows = (
-        np.arange(len(matrix))
-        if within is None
-        else np.concatenate([np.arange(r.start, r.stop) for r in within] or [np.empty(0, int)])
+    rows = np.arange(len(matrix)) if within is None else _chosen(within)
+    return _ordered(rows, matrix[rows] @ query)[: max(0, k)]
+
+
+def _chosen(within: Sequence[range]) -> NDArray[np.int64]:
+    """The rows in the ranges, each once, in order."""
+    return np.unique(np.concatenate([np.empty(0, np.int64), *(np.arange(r.start, r.stop) for r in within)])).astype(
+        np.int64
     )
-    return _ordered(rows, matrix[rows.astype(np.int64)] @ query)[:k]
 
 
 def _ordered(rows: np.ndarray, products: np.ndarray) -> Hits:
