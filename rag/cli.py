@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 refused or failed, with one line that says why · 2 the 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -33,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flags = {f.name: getattr(given, f.name, None) for f in fields(Settings)}
         effective = load_settings(flags, file=given.config)
         command: Callable[[argparse.Namespace, Effective], int] = given.command
-        return command(given, effective)
+        code = command(given, effective)
+        sys.stdout.flush()  # here, where a reader that has gone is no error
+        return code
     except RagError as error:
         note(f"rag: {error}")
         return FAILED
@@ -47,12 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Entry point of the command."""
+    for stream in (sys.stdout, sys.stderr):  # a character the terminal cannot show must not end the program
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     raise SystemExit(main())
 
 
 def note(text: str) -> None:
-    """One line for the person at the terminal."""
-    print(" ".join(text.split()), file=sys.stderr)
+    """One line for the person at the terminal; nothing in it acts on the terminal."""
+    print("".join(c if c.isprintable() else "�" for c in " ".join(text.split())), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -184,7 +190,11 @@ def _ask_batch(given: argparse.Namespace, effective: Effective) -> int:
     from rag.serializing import answer_json, read_batch
 
     try:
-        lines = (sys.stdin if str(given.batch) == "-" else given.batch.open(encoding="utf-8")).readlines()
+        if str(given.batch) == "-":
+            lines = sys.stdin.readlines()
+        else:
+            with given.batch.open(encoding="utf-8-sig") as stream:
+                lines = stream.readlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The batch file {given.batch} cannot be read: {error}.") from error
     failed = 0

@@ -82,7 +82,7 @@ def read_batch(line: str) -> tuple[str, list[str]]:
     shape = 'write {"question": "…", "history": ["earlier question", …]}, history may be left out'
     try:
         raw = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise QuestionError(f"This is no JSON object ({error}); {shape}.") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("question"), str):
         raise QuestionError(f'There is no text under "question"; {shape}.')
