@@ -81,7 +81,7 @@ def load_settings(
     if path is not None:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"The settings file {path} cannot be read: {error}.") from error
         for name, value in table.items():
             take(name, value, f"file {path}")
@@ -105,8 +105,12 @@ def _convert(name: str, value: object, origin: str) -> object:
             raise ValueError
         if kind is int and isinstance(value, float):
             raise ValueError
+        if kind in (str, Path) and not isinstance(value, str | Path):
+            raise ValueError
+        if "\0" in str(value):
+            raise ValueError
         converted = kind(value) if kind is not Path else Path(str(value)).expanduser()
-    except ValueError:
+    except (ValueError, RuntimeError):  # expanduser raises RuntimeError for a user that is not there
         wanted = {int: "a whole number", float: "a number", str: "text", Path: "a folder"}[kind]
         raise SettingsError(f"Setting {name} ({origin}) is {value!r}; it must be {wanted}.") from None
     bounds = declared.metadata.get("bounds")

@@ -45,7 +45,7 @@ def read_sources(folder: Path) -> dict[str, SourceEntry]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SourcesError(f"{path} cannot be read: {error}.") from error
     return {name: _entry(path, name, table) for name, table in tables.items()}
 
