@@ -13,6 +13,8 @@ from rag.records import Answer, Document, Passage
 
 _PREVIEW = 280
 """Characters of a passage shown in a list."""
+_JOINERS = "\u200c\u200d"
+"""Zero-width non-joiner and joiner: parts of Persian and Hindi words and of emoji."""
 
 
 def show_answer(answer: Answer) -> None:
@@ -31,7 +33,7 @@ def show_answer(answer: Answer) -> None:
                 Text.assemble(
                     (f"[{citation.number}] ", "bold cyan"),
                     (reference(citation.quote.document), ""),
-                    (f" · {citation.location}", "dim"),
+                    (f" · {clean(citation.location)}", "dim"),
                 ),
                 (0, 0, 1, 2),
             )
@@ -70,7 +72,7 @@ def reference(document: Document) -> str:
 
 def clean(text: str) -> str:
     """Text that is safe to print: white space as single spaces, control and direction-changing characters replaced."""
-    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+    return "".join(c if c.isprintable() or c in _JOINERS else "�" for c in " ".join(text.split()))
 
 
 def _list_passages(console: Console, passages: Sequence[Passage]) -> None:
