@@ -90,7 +90,9 @@ class OnnxEncoder:
                 raise EncoderError(f"The exported model in {folder} is damaged. Delete that folder; it is made again.")
             self._card = EncoderCard(**described["card"])
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except EncoderError:
+            raise
+        except Exception as error:  # tokenizers raises no narrower class for a file that is none of its own
             raise EncoderError(
                 f"The exported model in {folder} cannot be read ({error}). Delete that folder; it is made again."
             ) from error
@@ -108,7 +110,7 @@ class OnnxEncoder:
         return self._card
 
     def count_tokens(self, text: str) -> int:
-        return len(self._counter.encode(self._card.document_prompt + text).ids)
+        return len(self._counter.encode(_encodable(self._card.document_prompt + text)).ids)
 
     def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> Matrix:
         return self._encode([self._card.document_prompt + text for text in texts], progress)
@@ -119,7 +121,7 @@ class OnnxEncoder:
 
     def _encode(self, texts: Sequence[str], progress: Progress | None) -> Matrix:
         vectors = np.empty((len(texts), self._card.dimension), dtype=np.float32)
-        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch([_encodable(text) for text in texts])]
         for rows in batches([len(ids) for ids in token_ids]):
             width = max(len(token_ids[row]) for row in rows)
             ids = np.zeros((len(rows), width), dtype=np.int64)
@@ -131,6 +133,11 @@ class OnnxEncoder:
             if progress is not None:
                 progress(len(rows))
         return vectors
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates, which no tokenizer takes, as question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -157,23 +164,32 @@ class SentenceTransformerEncoder:
         return self._card
 
     def count_tokens(self, text: str) -> int:
-        return len(self._model.tokenizer(self._card.document_prompt + text, truncation=False)["input_ids"])
+        from tokenizers import Tokenizer
+
+        tokenizer, prompted = self._model.tokenizer, _encodable(self._card.document_prompt + text)
+        if isinstance(tokenizer, Tokenizer):  # of a model of plain word vectors
+            return len(tokenizer.encode(prompted).ids)
+        return len(tokenizer(prompted, truncation=False)["input_ids"])
 
     def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> Matrix:
-        prompted = [self._card.document_prompt + text for text in texts]
-        vectors = np.asarray(
-            self._model.encode(prompted, prompt="", normalize_embeddings=True, show_progress_bar=False),
-            dtype=np.float32,
-        ).reshape(len(texts), self._card.dimension)
+        vectors = self._encode(texts, self._card.document_prompt)
         if progress is not None:
             progress(len(texts))
         return vectors
 
     def encode_query(self, text: str) -> Vector:
-        vector: Vector = np.asarray(
-            self._model.encode(self._card.query_prompt + text, prompt="", normalize_embeddings=True), dtype=np.float32
-        )
+        vector: Vector = self._encode([text], self._card.query_prompt)[0]
         return vector
+
+    def _encode(self, texts: Sequence[str], prompt: str) -> Matrix:
+        # The prompt goes in as such, not as text: some models leave it out when they pool.
+        vectors: Matrix = np.asarray(
+            self._model.encode(
+                [_encodable(text) for text in texts], prompt=prompt, normalize_embeddings=True, show_progress_bar=False
+            ),
+            dtype=np.float32,
+        ).reshape(len(texts), self._card.dimension)
+        return vectors
 
 
 class HashingEncoder:
@@ -207,7 +223,7 @@ class HashingEncoder:
     def _vector(self, text: str) -> Vector:
         vector = np.zeros(self._card.dimension, dtype=np.float32)
         for word in text.lower().split():
-            digest = hashlib.blake2b(word.strip(".,;:!?\"'()").encode(), digest_size=8).digest()
+            digest = hashlib.blake2b(word.strip(".,;:!?\"'()").encode("utf-8", "replace"), digest_size=8).digest()
             vector[int.from_bytes(digest[:4], "little") % len(vector)] += 1.0 if digest[4] % 2 else -1.0
         norm = float(np.linalg.norm(vector))
         if norm == 0.0:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rag.encoding import Encoder, EncoderCard, OnnxEncoder, SentenceTransformerEncoder
+from rag.encoding import Encoder, EncoderCard, Matrix, OnnxEncoder, SentenceTransformerEncoder
 from rag.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ MIN_PARITY = 0.9999
 """Lowest cosine between the model and its export that is accepted."""
 _EXPORT_FORMAT = "2"
 """Changes whenever the exported files do, so that older exports are made again."""
+_NO_LIMIT = 1 << 20
+"""Tokens; stands for the limit of a model that reads texts of any length."""
+_AS_IT_IS = "runs-through-sentence-transformers"
+"""In the folder of a model that was found not to be exportable, so that it is not tried again."""
 _PROBES = (
     "What does this say?",
     "a",
@@ -49,16 +53,26 @@ def open_encoder(name: str, cache_dir: Path, notify: Callable[[str], None] = lam
     The first use exports it below `cache_dir`; later uses load that export without torch. A model that
     cannot be exported is run by sentence-transformers itself. Raises EncoderError.
     """
-    folder = cache_dir / "encoders" / _export_key(name)
-    if not (folder / "encoder.json").exists():
-        notify(f"Preparing the encoder {name} (once, some 15 seconds)…")
-        with _quiet():
-            exported = export(name, folder)
-        if not exported:
-            notify(f"{name} cannot be exported; it runs through sentence-transformers, which is slower.")
-            with _quiet():
-                return SentenceTransformerEncoder(name)
-    return OnnxEncoder(folder)
+    try:
+        folder = cache_dir / "encoders" / _export_key(name)
+        if not (folder / _AS_IT_IS).exists():
+            if not (folder / "encoder.json").exists():
+                notify(f"Preparing the encoder {name} (once, some 15 seconds)…")
+                with _quiet():
+                    exported = export(name, folder)
+                if not exported:
+                    notify(f"{name} cannot be exported; it runs through sentence-transformers, which is slower.")
+                    folder.mkdir(exist_ok=True)
+                    (folder / _AS_IT_IS).touch()
+            if (folder / "encoder.json").exists():
+                return OnnxEncoder(folder)
+    except OSError as error:
+        raise EncoderError(
+            f"The encoder {name!r} cannot be kept in {cache_dir}: {error.strerror or error}. "
+            "Name another folder with the setting cache_dir."
+        ) from error
+    with _quiet():
+        return SentenceTransformerEncoder(name)
 
 
 def export(name: str, folder: Path) -> bool:
@@ -73,7 +87,14 @@ def export(name: str, folder: Path) -> bool:
         try:
             _write_graph(model, target / "model.onnx")
             model.tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"))
-        except (torch.onnx.errors.OnnxExporterError, RuntimeError, AttributeError, TypeError, ValueError):
+        except (
+            torch.onnx.errors.OnnxExporterError,
+            RuntimeError,
+            AttributeError,
+            TypeError,
+            ValueError,
+            OverflowError,
+        ):
             return False
         described = {
             "card": asdict(describe(model, name)),
@@ -88,10 +109,23 @@ def export(name: str, folder: Path) -> bool:
 
 
 def parity(model: SentenceTransformer, encoder: Encoder) -> float:
-    """Lowest cosine between a model's own vectors and its export's, over short, long and foreign texts."""
-    prompted = [encoder.card.document_prompt + text for text in _PROBES]
-    original = np.asarray(model.encode(prompted, prompt="", normalize_embeddings=True), dtype=np.float32)
-    return float(np.min(np.sum(original * encoder.encode_documents(_PROBES), axis=1)))
+    """Lowest cosine between a model's own vectors and its export's, over short, long and foreign texts, as
+    documents and as questions."""
+
+    def own(prompt: str) -> Matrix:
+        vectors: Matrix = np.asarray(
+            model.encode(list(_PROBES), prompt=prompt, normalize_embeddings=True), dtype=np.float32
+        )
+        return vectors
+
+    documents, questions = own(encoder.card.document_prompt), own(encoder.card.query_prompt)
+    exported = np.stack([encoder.encode_query(text) for text in _PROBES])
+    return float(
+        min(
+            np.sum(documents * encoder.encode_documents(_PROBES), axis=1).min(),
+            np.sum(questions * exported, axis=1).min(),
+        )
+    )
 
 
 def load_model(name: str) -> SentenceTransformer:
@@ -105,7 +139,7 @@ def load_model(name: str) -> SentenceTransformer:
 
     try:
         return SentenceTransformer(location, device="cpu").eval()
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # the library and its hub raise many classes for a model that is not there
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
             f"The encoder {name!r} cannot be loaded ({first_line}). "
@@ -114,7 +148,11 @@ def load_model(name: str) -> SentenceTransformer:
 
 
 def describe(model: SentenceTransformer, name: str) -> EncoderCard:
-    """The card of a loaded model: its fingerprint, prompts and length limit."""
+    """The card of a loaded model: its fingerprint, prompts and length limit.
+
+    The fingerprint covers weights, tokenizer and the settings of each module: a model that pools in another
+    way gives other vectors from the same weights.
+    """
     dimension = model.get_embedding_dimension()
     if dimension is None:
         raise EncoderError(f"The encoder {name!r} does not say how long its vectors are; it cannot be used.")
@@ -122,12 +160,19 @@ def describe(model: SentenceTransformer, name: str) -> EncoderCard:
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    for module in model:
+        described = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
+        digest.update(json.dumps([type(module).__name__, described], sort_keys=True, default=str).encode())
+    tokenizer = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
+    if hasattr(tokenizer, "to_str"):
+        digest.update(tokenizer.to_str().encode())
+    limit = model.max_seq_length
     prompts = model.prompts or {}
     return EncoderCard(
         name=Path(name).name if Path(name).is_dir() else name,
         sha256=BUNDLED_SHA256 if name == BUNDLED else digest.hexdigest(),
         dimension=dimension,
-        max_tokens=int(model.max_seq_length or 512),
+        max_tokens=int(limit) if limit and limit < _NO_LIMIT else _NO_LIMIT if limit else 512,
         query_prompt=prompts.get("query", "") or "",
         document_prompt=prompts.get("document", "") or prompts.get("passage", "") or "",
     )
@@ -154,7 +199,7 @@ def _write_graph(model: SentenceTransformer, path: Path) -> None:
     sample_mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])  # padded: the exporter would drop a mask of ones
     batch, width = (
         torch.export.Dim("batch", min=1, max=1 << 16),
-        torch.export.Dim("width", min=1, max=model.max_seq_length or 512),
+        torch.export.Dim("width", min=1, max=int(model.max_seq_length or 512)),
     )
     with torch.no_grad():
         torch.onnx.export(
