@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from rag.encoding import Encoder, Matrix, Progress
+from rag.encoding import Encoder, Matrix, Progress, Vector
+from rag.errors import BuildError
 
 _BLOCK = 512
 """Texts encoded between two commits: what a killed build may have to do again."""
 _LOOKUP = 512
+_LENGTH_TOLERANCE = 1e-3
 
 
 class EmbeddingCache:
     """A SQLite file of vectors, keyed by encoder and text. For one writer at a time."""
 
     def __init__(self, path: Path) -> None:
+        """Open or make the file. Raises BuildError, here and later, where it is damaged."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
-        )
+        with self._whole():
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+            )
 
     def close(self) -> None:
         self._db.close()
@@ -34,44 +40,71 @@ class EmbeddingCache:
     def encode(self, texts: Sequence[str], encoder: Encoder, progress: Progress | None = None) -> Matrix:
         """One row a text, as `encoder.encode_documents` gives it; only texts not seen before are encoded."""
         keys = [_key(encoder.card.id, text) for text in texts]
-        self._encode_missing(texts, keys, encoder, progress)
-        known = self._known(keys)
+        known = self._known(keys, encoder.card.dimension)
+        if progress is not None:
+            progress(sum(key in known for key in keys))
+        todo = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        known |= self._encode_new(todo, encoder, progress)
         vectors = np.empty((len(texts), encoder.card.dimension), dtype=np.float32)
         for row, key in enumerate(keys):
-            vectors[row] = np.frombuffer(known[key], dtype="<f4")
+            vectors[row] = known[key]
         return vectors
 
     def missing(self, texts: Sequence[str], encoder: Encoder) -> int:
         """How many different texts are not in the cache yet."""
         keys = {_key(encoder.card.id, text) for text in texts}
-        return len(keys) - len(self._known(list(keys)))
+        return len(keys) - len(self._known(list(keys), encoder.card.dimension))
 
-    def _encode_missing(
-        self, texts: Sequence[str], keys: Sequence[bytes], encoder: Encoder, progress: Progress | None
-    ) -> None:
-        known = self._known(keys)
-        todo = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        if progress is not None:
-            progress(sum(key in known for key in keys))
+    def _encode_new(
+        self, todo: Mapping[bytes, str], encoder: Encoder, progress: Progress | None
+    ) -> dict[bytes, Vector]:
+        found: dict[bytes, Vector] = {}
         # Similar lengths together, so that little of a batch is padding.
         waiting = sorted(todo, key=lambda key: -len(todo[key]))
         for at in range(0, len(waiting), _BLOCK):
             block = waiting[at : at + _BLOCK]
             vectors = encoder.encode_documents([todo[key] for key in block], progress)
-            self._db.execute("BEGIN")
-            self._db.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
-                [(key, vector.astype("<f4").tobytes()) for key, vector in zip(block, vectors, strict=True)],
-            )
-            self._db.execute("COMMIT")
+            found.update(zip(block, vectors, strict=True))
+            with self._whole():
+                self._db.execute("BEGIN")
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
+                    [(key, vector.astype("<f4").tobytes()) for key, vector in zip(block, vectors, strict=True)],
+                )
+                self._db.execute("COMMIT")
+        return found
 
-    def _known(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+    def _known(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, Vector]:
+        """The vectors that are kept and sound, by key."""
+        found: dict[bytes, Vector] = {}
         for at in range(0, len(keys), _LOOKUP):
             some = keys[at : at + _LOOKUP]
             marks = ",".join("?" * len(some))
-            found.update(self._db.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", some).fetchall())
+            with self._whole():
+                rows = self._db.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", some).fetchall()
+            found.update((key, vector) for key, blob in rows if (vector := _vector(blob, dimension)) is not None)
         return found
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Turns what SQLite says of a damaged file into a BuildError that names the remedy."""
+        try:
+            yield
+        except sqlite3.OperationalError:  # the disk, not the file
+            raise
+        except sqlite3.DatabaseError as error:
+            raise BuildError(
+                f"The embedding cache {self._path} is damaged ({error}). Delete it and build again; "
+                "nothing is lost but time."
+            ) from error
+
+
+def _vector(blob: bytes, dimension: int) -> Vector | None:
+    """A kept vector; None for one that is not of length 1, which a fault of the disk has changed."""
+    if len(blob) != 4 * dimension:
+        return None
+    vector: Vector = np.frombuffer(blob, dtype="<f4")
+    return vector if abs(float(vector @ vector) - 1) < _LENGTH_TOLERANCE else None
 
 
 def _key(encoder_id: str, text: str) -> bytes:
