@@ -17,14 +17,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rag.encoding import EncoderCard
 from rag.errors import BuildError, IndexUnavailable
 
-FORMAT = 1
+FORMAT = 2
 """Of the files of a version."""
 MANIFEST, STORE, CHUNK_VECTORS, SEGMENT_VECTORS = "manifest.json", "store.sqlite", "vectors.faiss", "segments.faiss"
 _DATA_FILES = (STORE, CHUNK_VECTORS, SEGMENT_VECTORS)
@@ -61,8 +61,10 @@ class Manifest:
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        """Write as `folder`/manifest.json."""
-        (folder / MANIFEST).write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write as `folder`/manifest.json, with a checksum of its own."""
+        raw = asdict(self)
+        text = json.dumps({**raw, "manifest_sha256": _digest(raw)}, indent=1, ensure_ascii=False) + "\n"
+        (folder / MANIFEST).write_text(text, encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -74,12 +76,18 @@ class Manifest:
                     f"The index version {folder.name} has format {raw.get('format')}; "
                     f"this program reads {FORMAT}. {REBUILD}"
                 )
+            if raw.pop("manifest_sha256", None) != _digest(raw):
+                raise ValueError("its checksum does not fit")
             files = {name: FileSum(**entry) for name, entry in raw.pop("files").items()}
             return cls(**{**raw, "encoder": EncoderCard(**raw["encoder"]), "files": files})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise IndexUnavailable(
                 f"The index version {folder.name} is damaged: its manifest cannot be read ({error}). {REBUILD}"
             ) from error
+
+
+def _digest(manifest: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def checksums(folder: Path) -> dict[str, FileSum]:
@@ -167,6 +175,8 @@ class IndexFolder:
         """An empty folder beside the versions, removed at the end unless `publish` has taken it."""
         for stale in self.versions.glob(".*"):  # only the holder of the lock is here: left by a killed build
             shutil.rmtree(stale, ignore_errors=True)
+        for leftover in self.root.glob(".CURRENT-*"):
+            leftover.unlink(missing_ok=True)
         folder = self.versions / f".building-{os.getpid()}"
         folder.mkdir()
         try:
