@@ -16,7 +16,7 @@ from rag.encoding import Encoder
 from rag.errors import QuestionError, UserError
 from rag.exporting import open_encoder
 from rag.index import Index
-from rag.quoting import select_quotes
+from rag.quoting import ONE_THING, SEVERAL_THINGS, select_quotes
 from rag.records import Answer, Document, Passage
 from rag.retrieval import Retrieved, retrieve
 from rag.settings import Settings
@@ -24,8 +24,8 @@ from rag.terms import Analyzer
 from rag.versions import IndexFolder
 
 _PASSAGE_CHARACTERS = 1200
-_LEAST = 0.7
-"""Passages that score less than this times the best one are not shown with an answer."""
+_LEAST, _LEAST_OF_SEVERAL = 0.7, 0.5
+"""Passages that score less than this times the best one are not considered for an answer."""
 
 
 @dataclass(slots=True)
@@ -112,11 +112,11 @@ class Assistant:
             query,
             self._settings.passages,
             characters=_PASSAGE_CHARACTERS,
-            least=_LEAST,
+            least=_LEAST_OF_SEVERAL if query.several else _LEAST,
             within=self._within(index, documents),
         )
         clock.lap("retrieve")
-        quotes = select_quotes(retrieved, self._settings.max_quotes)
+        quotes = select_quotes(retrieved, self._settings.max_quotes, SEVERAL_THINGS if query.several else ONE_THING)
         clock.lap("quote")
         confidence, signals = self._model.estimate(measure(query, retrieved, self._analyzer))
         abstained = confidence < self._settings.answer_threshold or not quotes

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from importlib import resources
 
 from rag.records import Signal
-from rag.retrieval import Query, Retrieved
+from rag.retrieval import Retrieved
+from rag.scoring import Query
 from rag.terms import STOP_WORDS, Analyzer, Term
 
 _NUMBER = re.compile(r"\d")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.records import Document, Quote, Span
-from rag.retrieval import Retrieved, ScoredSegment
+from rag.retrieval import Retrieved
+from rag.scoring import ScoredSegment
 from rag.segmenting import word_count
 
 MAX_WORDS = 60
@@ -25,12 +26,18 @@ _TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|um|er|erm|mhm)\Z", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class QuoteRules:
-    """How much is quoted."""
+    """How much is quoted. docs/choices.md says what the values were measured to give."""
 
-    least: float = 0.8
+    least: float
     """Segments that score less than this times the best one are not quoted."""
-    words: int = 90
+    words: int
     """Words quoted in all, about: no further quote is begun once they are reached."""
+
+
+ONE_THING = QuoteRules(least=0.75, words=70)
+"""For a question that asks for one thing."""
+SEVERAL_THINGS = QuoteRules(least=0.5, words=240)
+"""For a question that asks for several: reasons, ways, a list."""
 
 
 @dataclass(slots=True)
@@ -43,9 +50,8 @@ class _Run:
     score: float
 
 
-def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules | None = None) -> tuple[Quote, ...]:
+def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules = ONE_THING) -> tuple[Quote, ...]:
     """The at most `max_quotes` stretches that answer, best first; none overlaps or repeats another."""
-    rules = rules or QuoteRules()
     ranked = sorted(
         ((segment.score, -p, -i) for p, inside in enumerate(retrieved.inside) for i, segment in enumerate(inside)),
         reverse=True,
@@ -55,6 +61,8 @@ def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules | Non
     for score, minus_p, minus_i in ranked:
         p, i = -minus_p, -minus_i
         inside, document = retrieved.inside[p], retrieved.passages[p].document
+        if inside[i].asks:
+            continue  # a question is no answer
         if score < rules.least * ranked[0][0] or words >= rules.words:
             break
         if any(run.passage == p and run.first <= i <= run.last for run in runs):
