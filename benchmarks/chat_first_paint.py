@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -28,6 +30,7 @@ QUESTIONS = (
     "Where did China rank in the 2021 Global Innovation Index?",
     "How did digital technology help to contain Covid-19?",
 )
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 BROWSER = "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update".split()
 WATCH = """() => {
   const box = document.querySelector('#ask textarea');
@@ -50,36 +53,26 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, default=Path("index"))
-    parser.add_argument("--rounds", type=int, default=6, help="times that every question is asked, each round a new chat")
+    parser.add_argument(
+        "--rounds", type=int, default=6, help="times that every question is asked, each round a new chat"
+    )
     given = parser.parse_args()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/"
     begun = time.perf_counter()
-    command = [sys.executable, "-m", "rag.cli", "serve", "--index", str(given.index), "--port", str(port)]
-    server = subprocess.Popen(command)
-    try:
-        _wait_until_ready(f"{url}healthz")
+    with served(given.index) as url, sync_playwright() as playwright:
         started = time.perf_counter() - begun
-        with sync_playwright() as playwright:
-            chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-            browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER)
-            times, pages = [], []
-            for _ in range(given.rounds):
-                page = browser.new_page(viewport={"width": 1280, "height": 800})
-                begun = time.perf_counter()
-                page.goto(url)
-                page.locator("#ask textarea").wait_for()
-                pages.append(time.perf_counter() - begun)
-                page.wait_for_timeout(800)
-                page.evaluate(WATCH)
-                times += [_ask(page, question) for question in QUESTIONS]
-                page.close()
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(15)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
+        times, pages = [], []
+        for _ in range(given.rounds):
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            begun = time.perf_counter()
+            page.goto(url)
+            page.locator("#ask textarea").wait_for()
+            pages.append(time.perf_counter() - begun)
+            page.wait_for_timeout(800)
+            page.evaluate(WATCH)
+            times += [_ask(page, question) for question in QUESTIONS]
+            page.close()
+        browser.close()
     times.sort()
     result = {
         "questions": len(times),
@@ -94,14 +87,27 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def _wait_until_ready(health: str) -> None:
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(health, timeout=1):  # noqa: S310  # our own server
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("The server did not become ready within 30 seconds.")
+@contextmanager
+def served(index: Path) -> Iterator[str]:
+    """`rag serve` over an index on a free port until the block ends: its address, once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    server = subprocess.Popen([sys.executable, "-m", "rag.cli", "serve", "--index", str(index), "--port", str(port)])
+    try:
+        for _ in range(1200):
+            try:
+                if server.poll() is not None:
+                    raise SystemExit("The server ended; what it said stands above.")
+                with urllib.request.urlopen(f"{url}healthz", timeout=1):  # noqa: S310  # our own server
+                    break
+            except OSError:
+                time.sleep(0.05)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(15)
 
 
 def _ask(page: Page, question: str) -> float:

@@ -24,9 +24,9 @@ CONVERSATION_KEPT_S = 12 * 3600
 """The server forgets a conversation after so long without a question; the browser still has it."""
 MAX_EXAMPLES = 6
 ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' "
-    "rx='8' fill='%234f46e5'/%3E%3Cpath d='M14 9c-4 1-6 4-6 8v6h7v-7h-3c0-2 1-3 3-4zm10 0c-4 1-6 4-6 8v6h7v-7h-3c0-2 1-3 "
-    "3-4z' fill='%23fff'/%3E%3C/svg%3E"
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
+    "%3Crect width='32' height='32' rx='8' fill='%234f46e5'/%3E%3Cpath fill='%23fff' "
+    "d='M14 9c-4 1-6 4-6 8v6h7v-7h-3c0-2 1-3 3-4zm10 0c-4 1-6 4-6 8v6h7v-7h-3c0-2 1-3 3-4z'/%3E%3C/svg%3E"
 )
 Endpoint = Callable[..., str]
 

@@ -58,7 +58,7 @@ def _passage(passage: Passage, texts: Texts) -> str:
         (texts.fused, scores.fused),
     )
     numbers = "".join(
-        f"<span><dt>{escape(name)}</dt><dd>{'–' if value is None else f'{value:.3f}'}</dd></span>"
+        f"<div><dt>{escape(name)}</dt><dd>{'–' if value is None else f'{value:.3f}'}</dd></div>"
         for name, value in found
     )
     where = f"{one_line(passage.document.title)} · {location(passage.document, passage.start, passage.end)}"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+T = TypeVar("T")
 TESTS = Path(__file__).parents[1]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FLAGS = (
@@ -33,6 +37,12 @@ class Served:
     folder: Path
     """Where it keeps feedback."""
     process: subprocess.Popen[bytes]
+
+
+def awaited(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What the coroutine gives, run in a thread of its own: Playwright keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(lambda: asyncio.run(work())).result()
 
 
 def free_port() -> int:
@@ -90,7 +100,6 @@ class Visit:
     """A page, and what it asked for and complained of."""
 
     page: Page
-    context: BrowserContext
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -105,23 +114,34 @@ class Visit:
 Visiting = Callable[..., Visit]
 
 
+Contexts = dict[tuple[int, int, bool], BrowserContext]
+
+
+@pytest.fixture(scope="session")
+def contexts() -> Contexts:
+    """One context for each kind of screen: a test finds Gradio's files in its cache, as a returning reader does."""
+    return {}
+
+
 @pytest.fixture
-def visiting(browser: Browser, served: Served) -> Iterator[Visiting]:
+def visiting(browser: Browser, served: Served, contexts: Contexts) -> Iterator[Visiting]:
     """Opens pages; afterwards none of them may have asked another host for anything or complained."""
     visits: list[Visit] = []
 
     def visit(path: str = "/", *, width: int = 1280, height: int = 800, dark: bool = False, url: str = "") -> Visit:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-            has_touch=width < 600,
-            is_mobile=width < 600,
-            reduced_motion="reduce",
-            permissions=["clipboard-read", "clipboard-write"],
-        )
-        context.set_default_timeout(10_000)
+        kind = (width, height, dark)
+        if kind not in contexts:
+            contexts[kind] = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if dark else "light",
+                has_touch=width < 600,
+                is_mobile=width < 600,
+                reduced_motion="reduce",
+                permissions=["clipboard-read", "clipboard-write"],
+            )
+            contexts[kind].set_default_timeout(10_000)
+        made = Visit(contexts[kind].new_page())
         home = url or served.url
-        made = Visit(context.new_page(), context)
         inside = (home, "data:", "blob:")
         made.page.on("request", lambda r: None if r.url.startswith(inside) else made.outside.append(r.url))
         made.page.on("console", lambda m: made.errors.append(f"{m.text} {m.location}") if m.type == "error" else None)
@@ -134,10 +154,13 @@ def visiting(browser: Browser, served: Served) -> Iterator[Visiting]:
 
     yield visit
     for made in visits:
+        if made.page.url.startswith("http"):
+            made.page.evaluate("localStorage.clear()")
+        made.page.close()
+    for made in visits:
         assert made.outside == []
         # a browser asks the root of the host for an icon before the page can name its own
         assert [error for error in made.errors if "/favicon.ico" not in error] == []
-        made.context.close()
 
 
 @pytest.fixture

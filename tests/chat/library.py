@@ -28,8 +28,9 @@ the fishermen went on strike for eleven days, which the newspapers of the capita
 The lighthouse keeper wrote in his diary: the toll is too high, and the sea too low.
 """
 TALK = (
-    "good evening everyone and welcome uh today we talk about the toll of the harbour and about the strike of the fishermen"
-    " which lasted eleven days and nobody in the capital understood why the herring mattered so much to us\n"
+    "good evening everyone and welcome uh today we talk about the toll of the harbour and about the strike "
+    "of the fishermen which lasted eleven days and nobody in the capital "
+    "understood why the herring mattered so much to us\n"
     "thank you for the question the lighthouse was automated in 1981 "
     "and the keeper moved to the south he never came back\n"
 ) * 30

@@ -49,10 +49,11 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
 
 def test_the_file_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A visitor cannot fill the disk with votes."""
-    monkeypatch.setattr(feedback, "MAX_FILE_BYTES", 3000)
     conversation = talked(SmallBackend(), "Who built the harbour?")
     file = FeedbackFile(tmp_path / "f", Settings())
+    file.write(conversation, 0, conversation.turns[0], True, "")
+    size = (tmp_path / "f").stat().st_size
+    monkeypatch.setattr(feedback, "MAX_FILE_BYTES", size + 100)
     with pytest.raises(OSError, match="is full"):
-        for _ in range(20):
-            file.write(conversation, 0, conversation.turns[0], True, "x" * 5000)
-    assert (tmp_path / "f").stat().st_size <= 3000
+        file.write(conversation, 0, conversation.turns[0], True, "")
+    assert (tmp_path / "f").stat().st_size == size

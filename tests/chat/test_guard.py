@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from chat.conftest import awaited
 from rag.chat.csp import inline_scripts, policy
 from rag.chat.guard import MAX_BODY_BYTES, Guard
 from rag.chat.limits import Limiter, Rate
@@ -40,7 +39,7 @@ def send(guard: Guard, method: str, path: str, **options: object) -> httpx.Respo
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client:
             return await client.request(method, path, **options)  # type: ignore[arg-type]  # passed on
 
-    return asyncio.run(talk())
+    return awaited(talk)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +201,7 @@ def test_websockets_are_closed() -> None:
         async def keep(message: object) -> None:
             sent.append(message)
 
-        await guarded()({"type": "websocket", "path": "/", "headers": []}, receive, keep)  # type: ignore[arg-type]
+        await guarded()({"type": "websocket", "path": "/", "headers": []}, receive, keep)
 
-    asyncio.run(talk())
+    awaited(talk)
     assert sent == [{"type": "websocket.close", "code": 1008}]

@@ -51,7 +51,7 @@ def test_every_number_opens_its_exact_quote(visit: Visit) -> None:
         page.wait_for_function("document.querySelector('#panel mark.now')")
         assert in_view(page)
     expect(page.locator("#panel mark.other").first).to_be_attached()
-    expect(page.locator("#panel .rail .mark")).to_have_count(len({c for c in range(4)}))
+    expect(page.locator("#panel .rail .mark")).to_have_count(4)
 
 
 def test_a_card_shows_words_title_publisher_date_and_place(visit: Visit) -> None:
@@ -342,14 +342,14 @@ def test_dark_mode_is_kept(visit: Visit) -> None:
 
 
 def test_hostile_text_is_shown_and_does_nothing(visit: Visit) -> None:
-    """A document, title, file name and question full of markup are plain text in chat, cards, panel, drawer and list."""
+    """A document, title, file name and question full of markup are plain text wherever they are shown."""
     question = f"What does the lorikeet say? {MARKUP}"
     visit.ask(question)
     page = visit.page
     assert page.locator("#chat .q").text_content() == question
     page.locator("#chat a.cite").first.hover()
     expect(page.locator("#preview")).to_contain_text("<img src=x onerror")
-    quoted = " ".join((page.locator("#chat .quoted").all_text_contents()))
+    quoted = " ".join(page.locator("#chat .quoted").all_text_contents())
     assert MARKUP in quoted
     page.locator("#chat a.cite").first.click()
     expect(page.locator("#panel h2")).to_contain_text("<script>window.pwned=2</script>")
@@ -361,7 +361,7 @@ def test_hostile_text_is_shown_and_does_nothing(visit: Visit) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("<script>window.pwned=2</script>")
     page.keyboard.press("Escape")
     assert page.evaluate("window.pwned") is None
-    made = "#chat :is(img, script, iframe, style, code, form), #panel :is(img, script, iframe, style), #conversations :is(img, script)"
+    made = ":is(#chat, #panel, #conversations, #preview) :is(img, script, iframe, code, form, object, svg image)"
     assert page.locator(made).count() == 0
     links = page.locator("#chat a, #panel a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert all(link.startswith("#") for link in links)
@@ -372,7 +372,8 @@ def test_the_policy_stops_what_slips_through(visit: Visit) -> None:
     page = visit.page
     page.evaluate(
         """() => { const box = document.createElement('div'); document.body.append(box);
-        box.innerHTML = '<img src="https://evil.example/x.png" onerror="window.pwned=1"><a id="bad" href="javascript:window.pwned=2">x</a>';
+        box.innerHTML = '<img src="https://evil.example/x.png" onerror="window.pwned=1">' +
+          '<a id="bad" href="javascript:window.pwned=2">x</a>';
         document.getElementById('bad').click(); }"""
     )
     page.wait_for_timeout(300)
@@ -399,22 +400,10 @@ def test_bad_questions_get_a_polite_line(visit: Visit) -> None:
 def test_a_spoilt_store_does_not_break_the_page(visit: Visit) -> None:
     """Whatever another script left in the browser's storage, the page starts."""
     page = visit.page
-    evil = json.dumps(
-        [
-            {
-                "id": "x",
-                "name": MARKUP,
-                "when": "x",
-                "turns": [{"question": MARKUP, "text": MARKUP, "citations": [MARKUP]}],
-            },
-            None,
-            7,
-        ]
-    )
-    page.evaluate(
-        "text => { localStorage.setItem('rag-chat.conversations', text); sessionStorage.setItem('rag-chat.open', 'x'); }",
-        evil,
-    )
+    turn = {"question": MARKUP, "text": MARKUP, "citations": [MARKUP]}
+    evil = json.dumps([{"id": "x", "name": MARKUP, "when": "x", "turns": [turn]}, None, 7])
+    page.evaluate("text => localStorage.setItem('rag-chat.conversations', text)", evil)
+    page.evaluate("sessionStorage.setItem('rag-chat.open', 'x')")
     page.reload()
     expect(page.locator("#chat .q")).to_have_text(MARKUP)
     expect(page.locator("#chat .notice")).to_contain_text("left out")

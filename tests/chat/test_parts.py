@@ -34,4 +34,4 @@ def test_an_unknown_number_stays_text() -> None:
     """A number that cites nothing is shown as it stands."""
     document = SmallBackend().documents()[0]
     citations = cite([Quote(document, 0, 13, 1.0)])
-    assert [p for p in parts(f"{compose(citations)} and [7]", citations)][-1] == Words(" and [7]")
+    assert parts(f"{compose(citations)} and [7]", citations)[-1] == Words(" and [7]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import signal
@@ -18,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chat.conftest import Served, Visiting, free_port, serving
+from chat.conftest import Served, Visiting, awaited, free_port, serving
 from chat.library import SmallBackend
 from rag.chat.server import listen
 from rag.errors import UserError
@@ -85,7 +84,7 @@ def test_mcp_offers_the_same_four_tools(served: Served) -> None:
             result = await session.call_tool("ask", {"question": "Who built the harbour?"})
             return tools, json.loads(result.content[0].text)  # type: ignore[union-attr]  # text, as asserted below
 
-    tools, answer = asyncio.run(talk())
+    tools, answer = awaited(talk)
     assert tools == {"ask", "search", "documents", "source"}
     assert "1874" in answer["citations"][0]["quote"]
 
@@ -110,16 +109,17 @@ def test_foreign_hosts_and_origins_get_nothing(served: Served) -> None:
 
 
 def test_everyone_gets_their_own_answer(served: Served) -> None:
-    """Twenty people who ask at once each get the answer to their own question."""
-    years = list(range(20))
+    """People who ask at once each get the answer to their own question."""
+    numbers = list(range(12))
+
+    clients = [client(served.url) for _ in range(4)]
 
     def ask(number: int) -> str:
-        return str(
-            json.loads(client(served.url).predict(f"Who built the harbour? {number}", api_name="/ask"))["question"]
-        )
+        answer = clients[number % 4].predict(f"Who built the harbour? {number}", api_name="/ask")
+        return str(json.loads(answer)["question"])
 
-    with ThreadPoolExecutor(8) as people:
-        assert list(people.map(ask, years)) == [f"Who built the harbour? {number}" for number in years]
+    with ThreadPoolExecutor(4) as people:
+        assert list(people.map(ask, numbers)) == [f"Who built the harbour? {number}" for number in numbers]
 
 
 def test_a_busy_port_is_said_in_one_line() -> None:
