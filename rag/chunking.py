@@ -26,7 +26,10 @@ class _SegmentSplitter(TextSplitter):
     """Packs segments, whole, into chunks of at most `chunk_size` tokens."""
 
     def __init__(self, pieces: Sequence[str], chunk_size: int, count_tokens: TokenCounter) -> None:
-        super().__init__(chunk_size=chunk_size, chunk_overlap=0, length_function=count_tokens)
+        # A piece is over the limit only by the white space after it, of which the library would complain aloud.
+        super().__init__(
+            chunk_size=chunk_size, chunk_overlap=0, length_function=lambda piece: min(count_tokens(piece), chunk_size)
+        )
         self._pieces = pieces
 
     def split_text(self, text: str) -> list[str]:  # noqa: ARG002  the pieces are the text, cut beforehand
@@ -49,6 +52,8 @@ def chunk(
     Spans are in order and do not overlap; between them lies nothing but white space.
     """
     pieces = [part for segment in segments for part in _fit(text, segment, max_tokens, count_tokens)]
+    if not pieces:
+        return []
     ends = [*(piece.start for piece in pieces[1:]), len(text)]  # white space goes with the piece before it
     splitter = _SegmentSplitter(
         [text[piece.start : end] for piece, end in zip(pieces, ends, strict=True)], max_tokens, count_tokens
