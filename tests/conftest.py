@@ -28,7 +28,7 @@ OFFLINE = Path(__file__).resolve().parent / "data" / "offline"
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # from here on, nothing but this machine can be reached
 
 settings.register_profile(
-    "rag", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+    "rag", derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("rag")
 
