@@ -6,22 +6,33 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from evals.gold import ROOT, SEED_QUESTIONS, Format
+from rag.encoding import Encoder
 from rag.errors import RagError, UserError
+from rag.settings import Settings
 
 RESULTS = ROOT / "evals" / "results"
 BASELINE = RESULTS / "baseline.json"
 
+Notify = Callable[[str], None]
+OpenEncoder = Callable[[Settings, Notify], Encoder]
 
-def main(arguments: Sequence[str] | None = None) -> int:
+
+def _open_encoder(settings: Settings, notify: Notify) -> Encoder:
+    from rag.exporting import open_encoder
+
+    return open_encoder(settings.encoder, settings.cache_dir, notify)
+
+
+def main(arguments: Sequence[str] | None = None, open_encoder: OpenEncoder = _open_encoder) -> int:
     """Run one command. 0: done; 1: it could not be done, or what it checks does not hold; 2: wrong usage."""
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        code: int = given.command(given)
+        code: int = given.command(given, open_encoder)
     except RagError as error:
         print(f"evals: {error}", file=sys.stderr)
         return 1
@@ -146,17 +157,16 @@ def _pairs(given: Sequence[str]) -> dict[str, object]:
     return pairs
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
     from evals import benchmarks, identity, printing, runs
     from evals.running import run
-    from rag.exporting import open_encoder
 
     pairs = _pairs(given.settings)
     settings = identity.settings_from(pairs)
     loaded = benchmarks.load(given.set, given.data, format=given.format, qrels=given.qrels)
     questions = benchmarks.limited(loaded, given.limit)
     progress = _Progress(given.quiet)
-    encoder = open_encoder(settings.encoder, settings.cache_dir, progress)
+    encoder = open_encoder(settings, progress)
     done = run(
         questions, settings, encoder, given.cache or settings.cache_dir / "evals",
         limit=given.limit, own_documents=given.own_documents, notify=progress,
@@ -177,16 +187,15 @@ def _file_name(name: str, pairs: dict[str, object], limit: int | None, own_docum
     return "".join(c if c.isalnum() or c in "=.-_," else "-" for c in ",".join(parts)) + ".json"
 
 
-def _compare(given: argparse.Namespace) -> int:
+def _compare(given: argparse.Namespace, _: OpenEncoder) -> int:
     from evals import comparing, printing, runs
 
     _say(printing.comparison(comparing.compare(runs.load(given.a), runs.load(given.b)), given.most))
     return 0
 
 
-def _grid(given: argparse.Namespace) -> int:
+def _grid(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
     from evals import grid, identity, printing
-    from rag.exporting import open_encoder
 
     crossed = grid.read_grid(given.file)
     cache_dir = identity.settings_from({}).cache_dir
@@ -196,7 +205,7 @@ def _grid(given: argparse.Namespace) -> int:
         crossed,
         out,
         given.cache or cache_dir / "evals",
-        lambda s: open_encoder(s.encoder, s.cache_dir, progress),
+        lambda settings: open_encoder(settings, progress),
         progress,
     )
     progress.done()
@@ -206,7 +215,7 @@ def _grid(given: argparse.Namespace) -> int:
     return 0
 
 
-def _report(given: argparse.Namespace) -> int:
+def _report(given: argparse.Namespace, _: OpenEncoder) -> int:
     from evals import report, runs
 
     paths = given.runs or [path for path in (BASELINE, RESULTS / "seeds.json") if path.exists()]
@@ -220,15 +229,14 @@ def _report(given: argparse.Namespace) -> int:
     return 0
 
 
-def _gate(given: argparse.Namespace) -> int:
+def _gate(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
     from evals import benchmarks, gate, identity, printing, runs
     from evals.running import run
-    from rag.exporting import open_encoder
 
     baseline = runs.load(given.baseline)
     settings = identity.settings_from(_pairs(given.settings))
     progress = _Progress(given.quiet)
-    encoder = open_encoder(settings.encoder, settings.cache_dir, progress)
+    encoder = open_encoder(settings, progress)
     questions = benchmarks.load("seeds", None)
     now = run(questions, settings, encoder, given.cache or settings.cache_dir / "evals", notify=progress)
     progress.done()
@@ -242,7 +250,7 @@ def _gate(given: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _check(given: argparse.Namespace) -> int:
+def _check(given: argparse.Namespace, _: OpenEncoder) -> int:
     from evals import benchmarks, gold
     from evals.reading import read_lines
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evals.formats import LOADERS, detect
-from evals.gold import Format, QuestionSet, load_seeds, unique
+from evals.gold import Format, Question, QuestionSet, load_seeds, unique
 from rag.errors import UserError
 
 
@@ -33,14 +33,15 @@ def load(name: str, data: Path | None, *, format: Format | None = None, qrels: s
     repeated = sum(map(len, names.values())) - len(kept)
     if repeated:
         left_out["documents with the same text as another (indexed once, under all their names)"] = repeated
-    once = {question.id: question for question in reversed(questions)}
+    once: dict[str, Question] = {}
+    for question in questions:
+        once.setdefault(question.id, question)
     if len(once) < len(questions):
         left_out["questions with the id of an earlier one"] = len(questions) - len(once)
-        questions = list(reversed(once.values()))
     if not kept or not questions:
         reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing"
         raise UserError(f"{path}, read as {format}, has no question that can be used. Left out: {reasons}.")
-    return QuestionSet(name, format, kept, names, tuple(questions), dict(left_out))
+    return QuestionSet(name, format, kept, names, tuple(once.values()), dict(left_out))
 
 
 def limited(questions: QuestionSet, limit: int | None) -> QuestionSet:

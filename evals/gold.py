@@ -89,8 +89,9 @@ class QuestionSet:
 
     @property
     def corpus_hash(self) -> str:
-        """Of all documents with their titles, whatever their order; first 16 hex digits."""
-        lines = sorted(f"{d.id} {d.path} {json.dumps(asdict(d.source))}" for d in self.documents)
+        """Of all documents and what is known of them, whatever their order; first 16 hex digits."""
+        sources = {d.id: {key: value for key, value in asdict(d.source).items() if value} for d in self.documents}
+        lines = sorted(f"{d.id} {d.path} {json.dumps(sources[d.id])}" for d in self.documents)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     @property

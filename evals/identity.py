@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def code_hash(modules: Sequence[str], root: Path = ROOT) -> str:
         path = root / (module.replace(".", "/") + ".py")
         if module not in sources and path.is_file():
             sources[module] = path.read_bytes()
-            waiting.extend(_imports(ast.parse(sources[module])))
+            waiting.extend(_imports(sources[module]))
     data = {p.name: p.read_bytes() for p in (root / "rag").glob("*.json")}
     digest = hashlib.sha256()
     for name, content in sorted({**sources, **data}.items()):
@@ -63,10 +64,11 @@ def code_hash(modules: Sequence[str], root: Path = ROOT) -> str:
     return digest.hexdigest()[:16]
 
 
-def _imports(tree: ast.Module) -> list[str]:
+@lru_cache(maxsize=256)  # parsing all of them takes a quarter of a second, and a grid asks for every cell
+def _imports(source: bytes) -> list[str]:
     """Names a module imports, wherever in it; those that are no modules of the project are simply not found."""
     found: list[str] = []
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

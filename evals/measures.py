@@ -103,12 +103,11 @@ def reliability(
         return []
     order = np.sort(confidence)
     part = (np.arange(len(order)) * bins) // len(order)
-    first = np.searchsorted(order, confidence, side="left")
-    owner = part[first]
-    return [
-        (float(confidence[owner == b].mean()), float(answerable[owner == b].mean()), int((owner == b).sum()))
-        for b in np.unique(owner)
-    ]
+    owner = part[np.searchsorted(order, confidence, side="left")]
+    count = np.bincount(owner)
+    mean = np.bincount(owner, weights=confidence) / np.maximum(1, count)
+    share = np.bincount(owner, weights=answerable) / np.maximum(1, count)
+    return [(float(mean[b]), float(share[b]), int(count[b])) for b in np.flatnonzero(count)]
 
 
 def calibration_error(confidence: Confidences, answerable: Labels, bins: int = CALIBRATION_BINS) -> float | None:

@@ -25,7 +25,7 @@ class Series:
     """Where given, dots of this relative area in [0, 1] are drawn on the line."""
 
 
-def intervals(title: str, rows: Sequence[tuple[str, Sequence[Estimate | None]]]) -> str:
+def intervals(title: str, runs: Sequence[str], rows: Sequence[tuple[str, Sequence[Estimate | None]]]) -> str:
     """Estimates with their 95 % intervals on a scale from 0 to 1: a row for each measure, a dot for each run."""
     left, width, step = 210, 420, 13
     parts: list[str] = []
@@ -46,7 +46,9 @@ def intervals(title: str, rows: Sequence[tuple[str, Sequence[Estimate | None]]])
         for tick in range(5)
         for x in [left + width * tick / 4]
     ]
-    return _svg(title, left + width + 20, at + 16, [*ticks, *parts])
+    for run, label in enumerate(runs):
+        parts.append(_legend(left, at + 28 + 16 * run, run, label))
+    return _svg(title, left + width + 20, at + 28 + 16 * len(runs), [*ticks, *parts])
 
 
 def curves(title: str, x_label: str, y_label: str, series: Sequence[Series], *, diagonal: bool = False) -> str:
@@ -64,8 +66,7 @@ def curves(title: str, x_label: str, y_label: str, series: Sequence[Series], *, 
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
         parts += [_dot(x, y, 2 + 4 * weight**0.5, colour) for (x, y), weight in zip(points, each.weights, strict=False)]
-        parts.append(_dot(_LEFT + 6, _SIZE + 62 + 16 * run, 4, colour))
-        parts.append(_text(_LEFT + 16, _SIZE + 66 + 16 * run, each.label, "start"))
+        parts.append(_legend(_LEFT, _SIZE + 62 + 16 * run, run, each.label))
     parts.append(_text(_LEFT + _SIZE / 2, _SIZE + 44, x_label, "middle"))
     parts.append(
         f'<text transform="translate(12 {10 + _SIZE / 2}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
@@ -79,6 +80,10 @@ def _point(x: float, y: float) -> tuple[float, float]:
 
 def _clip(value: float) -> float:
     return min(1.0, max(0.0, value))
+
+
+def _legend(x: float, y: float, run: int, label: str) -> str:
+    return _dot(x + 6, y, 4, COLOURS[run % len(COLOURS)]) + _text(x + 16, y + 4, label, "start")
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

@@ -112,7 +112,7 @@ def grid(cells: Sequence[Cell], changes: Sequence[CellChange], measures: Sequenc
 
 def gate(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Every main measure against the baseline."""
-    rows = [["measure", "baseline", "now", "p worse (Holm)", "verdict"]]
-    for v in verdicts:
-        rows.append([v.measure, f"{v.baseline:.3f}", f"{v.now:.3f}", p_value(v.p), v.failed or "passes"])
-    yield from table(rows)
+    yield from table(
+        [["measure", "baseline", "now", "p worse (Holm)", "verdict"]]
+        + [[v.measure, f"{v.baseline:.3f}", f"{v.now:.3f}", p_value(v.p), v.failed or "passes"] for v in verdicts]
+    )

@@ -68,25 +68,20 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
 
 def _runs(entries: Sequence[Entry]) -> str:
     """What each run is of and by."""
-    rows = [["", *(escape(entry.label) for entry in entries)]]
-    parts = (
-        "set",
-        "format",
-        "limit",
-        "own_documents",
-        "encoder",
-        "questions_hash",
-        "corpus_hash",
-        "code_hash",
-        "commit",
-    )
-    for part in (*parts, "cores", "date"):
-        rows.append([part, *(escape(str(getattr(entry.run.identity, part))) for entry in entries)])
-    for key in sorted({key for entry in entries for key in entry.run.identity.settings}):
-        rows.append([escape(key), *(escape(str(entry.run.identity.settings.get(key, "-"))) for entry in entries)])
-    rows.append(["versions", *(_versions(entry.run) for entry in entries)])
-    rows.append(["questions asked", *(str(len(entry.run.outcomes)) for entry in entries)])
-    rows.append(["left out", *("<br>".join(map(escape, printing.left_out(entry.run))) for entry in entries)])
+    hashes = ("questions_hash", "corpus_hash", "code_hash")
+    parts = ("set", "format", "limit", "own_documents", "encoder", *hashes, "commit", "cores", "date")
+    settings = sorted({key for entry in entries for key in entry.run.identity.settings})
+    rows = [
+        ["", *(escape(e.label) for e in entries)],
+        *(
+            [p, *(escape(str(getattr(e.run.identity, p))) for e in entries)]
+            for p in (*parts, "commit", "cores", "date")
+        ),
+        *([escape(key), *(escape(str(e.run.identity.settings.get(key, "-"))) for e in entries)] for key in settings),
+        ["versions", *(_versions(e.run) for e in entries)],
+        ["questions asked", *(str(len(e.run.outcomes)) for e in entries)],
+        ["left out", *("<br>".join(map(escape, printing.left_out(e.run))) for e in entries)],
+    ]
     return f"<h2>Runs</h2>{_table(rows)}"
 
 
@@ -104,7 +99,7 @@ def _section(entries: Sequence[Entry], data: Path | None, qrels: str | None, mos
         [
             f"<h2>{escape(first.identity.set)}</h2>",
             "<p>Intervals are 95 % percentile bootstraps over questions.</p>",
-            plots.intervals("Main measures with their intervals", rows),
+            plots.intervals("Main measures with their intervals", [entry.label for entry in entries], rows),
             f"<h3>All questions</h3>{_table(_measures(entries, 'all'))}",
             *(f"<h3>{escape(group)}</h3>{_table(_measures(entries, group, main))}" for group in _groups(entries)),
             _confidence(entries),

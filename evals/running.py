@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from evals import identity, scoring, spans
@@ -67,10 +68,14 @@ PLANS: dict[Format, Plan] = {
 
 
 class SharedEncoder:
-    """An encoder whose vectors of documents are kept in one cache for all indexes."""
+    """An encoder whose vectors of documents are kept in one cache for all indexes.
+
+    A question asked and then searched for is encoded once: the timings are those of the asking, which is first.
+    """
 
     def __init__(self, encoder: Encoder, cache: EmbeddingCache) -> None:
         self._encoder, self._cache = encoder, cache
+        self._query = lru_cache(maxsize=8)(encoder.encode_query)
 
     @property
     def card(self) -> EncoderCard:
@@ -83,7 +88,7 @@ class SharedEncoder:
         return self._cache.encode(texts, self._encoder, progress)
 
     def encode_query(self, text: str) -> Vector:
-        return self._encoder.encode_query(text)
+        return self._query(text)
 
 
 def run(
@@ -105,8 +110,8 @@ def run(
     outcomes: list[Outcome] = []
     rankings: dict[str, tuple[str, ...]] = {}
     left_out = dict(questions.left_out)
-    with _opened(questions, settings, encoder, cache, notify) as index:
-        assistant = Assistant(index, encoder, settings)
+    with _opened(questions, settings, encoder, cache, notify) as (index, shared):
+        assistant = Assistant(index, shared, settings)
         chunks: dict[str, list[Stretch]] = {}
         for chunk in index.store.chunks():
             chunks.setdefault(chunk.document_id, []).append(Stretch(chunk.document_id, chunk.start, chunk.end))
@@ -163,7 +168,7 @@ def identify(
 @contextlib.contextmanager
 def _opened(
     questions: QuestionSet, settings: Settings, encoder: Encoder, cache: Path, notify: Notify
-) -> Iterator[Index]:
+) -> Iterator[tuple[Index, Encoder]]:
     """The index of the set's documents. What it depends on is in its folder's name, so a stale one is never used."""
     depends = [
         questions.corpus_hash,
@@ -173,27 +178,21 @@ def _opened(
     ]
     indexes = cache / "indexes"
     folder = indexes / hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
-    embeddings = EmbeddingCache(cache / "embeddings.sqlite")
-    try:
-        notify(f"{questions.name}: indexing {len(questions.documents)} documents")
+    with contextlib.closing(EmbeddingCache(cache / "embeddings.sqlite")) as embeddings:
+        shared = SharedEncoder(encoder, embeddings)
         build(
             questions.documents,
             folder,
             settings,
-            SharedEncoder(encoder, embeddings),
+            shared,
             watch=lambda done, total: notify(f"{questions.name}: {done} of {total} documents indexed"),
         )
-    finally:
-        embeddings.close()
-    shutil.rmtree(IndexFolder(folder).cache, ignore_errors=True)  # the shared cache has it all
-    os.utime(folder)
-    for old in sorted(indexes.iterdir(), key=lambda p: -p.stat().st_mtime)[KEPT_INDEXES:]:
-        shutil.rmtree(old, ignore_errors=True)
-    index = Index.open(IndexFolder(folder).live())
-    try:
-        yield index
-    finally:
-        index.close()
+        shutil.rmtree(IndexFolder(folder).cache, ignore_errors=True)  # the shared cache has it all
+        os.utime(folder)
+        for old in sorted(indexes.iterdir(), key=lambda p: -p.stat().st_mtime)[KEPT_INDEXES:]:
+            shutil.rmtree(old, ignore_errors=True)
+        with contextlib.closing(Index.open(IndexFolder(folder).live())) as index:
+            yield index, shared
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from urllib.parse import quote
 
@@ -175,10 +175,10 @@ def _estimate(estimate: Estimate) -> dict[str, float | int | None]:
 
 def _outcome(outcome: Outcome) -> dict[str, object]:
     """As it is written: spans as lists, timings elsewhere."""
-    values = {k: v for k, v in asdict(outcome).items() if k != "timings_ms"}
+    values = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "timings_ms"}
     for part in ("passages", "quotes"):
         values[part] = [[s.document, s.start, s.end, s.score] for s in getattr(outcome, part)]
-    return values
+    return {**values, "measures": dict(outcome.measures)}
 
 
 def _trec(run: Run) -> str:

@@ -32,10 +32,10 @@ NEITHER_IS_BETTER = frozenset({"quote_words", "quote_words.median", "chunks.prec
 MAIN: dict[Format, tuple[str, ...]] = {
     Format.SEEDS: ("passages.facet_recall", "quotes.covered", "false_answer", "false_abstention"),
     Format.BEIR: ("nDCG@10", "R@100"),
-    Format.SQUAD: ("Success@1", "Success@5", "quotes.facet_recall", "auroc"),
+    Format.SQUAD: ("Success@1", "Success@5", "quotes.facet_recall", "auroc", "false_answer", "false_abstention"),
     Format.CHROMA: ("passages.recall", "passages.iou", "quotes.recall", "quotes.iou"),
     Format.QMSUM: ("utterance_recall",),
-    Format.CLAPNQ: ("Success@1", "quotes.facet_recall", "auroc"),
+    Format.CLAPNQ: ("Success@1", "quotes.facet_recall", "auroc", "false_answer", "false_abstention"),
 }
 """What a set is first of all looked at for."""
 
@@ -126,12 +126,9 @@ def aggregate(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Estimate]]:
     """Group of questions to measure to its estimate: all of them, each split, each kind."""
     groups: dict[str, list[Outcome]] = {"all": list(outcomes)}
     for outcome in outcomes:
-        for group in (
-            "split " + outcome.split if outcome.split else "",
-            "kind " + outcome.kind if outcome.kind else "",
-        ):
-            if group:
-                groups.setdefault(group, []).append(outcome)
+        for what, which in (("split", outcome.split), ("kind", outcome.kind)):
+            if which:
+                groups.setdefault(f"{what} {which}", []).append(outcome)
     ordered = sorted(groups, key=lambda g: (g != "all", not g.startswith("split"), g))
     return {group: _estimates(groups[group], curves=not group.startswith("kind")) for group in ordered}
 

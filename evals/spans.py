@@ -72,7 +72,8 @@ def facet_shares(facets: Sequence[Facet], shown: Sequence[Stretch], size: Measur
     Size of the stretch inside the union of the shown spans / size of the stretch; the best of its
     alternatives. Range 0 to 1, where 1 is all of it.
     """
-    return [_best(facet, union(shown), size)[0] for facet in facets]
+    covered = union(shown)
+    return [_best(facet, covered, size)[0] for facet in facets]
 
 
 def _best(facet: Facet, shown: Sequence[Stretch], size: Measure) -> tuple[float, Stretch]:
