@@ -89,8 +89,9 @@ def read_texts(run: Run, data: Path | None, qrels: str | None) -> tuple[Texts | 
     format = Format(identity.format)
     if format is not Format.SEEDS and data is None:
         return None, "Places are shown without their words; give --data FOLDER to see them."
+    name, folder = ("seeds", None) if format is Format.SEEDS else (identity.set, data)
     try:
-        loaded = benchmarks.load(identity.set, None if format is Format.SEEDS else data, format=format, qrels=qrels)
+        loaded = benchmarks.load(name, folder, format=format, qrels=qrels)
     except RagError as error:
         return None, f"Places are shown without their words: {error}"
     asked = benchmarks.limited(loaded, identity.limit)
