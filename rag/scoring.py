@@ -26,7 +26,7 @@ _REPLIED = 8
 """Best segments whose replies are looked at."""
 _REPLY_DECAY = 0.3
 """How much less than the beginning the end of a long reply takes over."""
-_ASKS_THE_SAME = 0.45
+_ASKS_THE_SAME = 0.6
 """Cosine from which a question in the documents counts as the reader's."""
 
 

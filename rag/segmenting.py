@@ -227,6 +227,8 @@ def _pause(before: str, after: str, then: str = "") -> float:
         return -3.0
     if right in _FILLERS:
         return -0.2
+    if right == "and" and then.lower() == "than":  # speech recognition writes "easier said than done" so
+        return -1.5
     score = 0.3 if left in _FILLERS else 0.0
     if right in _STRONG_CONNECTIVES:
         return score + 0.6
