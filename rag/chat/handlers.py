@@ -33,6 +33,8 @@ SHOW_LOOKING_AFTER_S = 0.15
 """An answer that comes sooner is painted at once; a slower one is announced."""
 REVEAL_S = 0.04
 """Between two quotes of an answer as it appears."""
+REVEAL_UP_TO = 6
+"""People asking at once up to which an answer appears quote by quote; each step costs about as much as an answer."""
 MAX_REFS = 12
 MAX_SUGGESTIONS = 4
 
@@ -85,6 +87,9 @@ class Handlers:
             conversation = conversation.with_turn(Turn(question, notice=notice))
             yield self._done(conversation)
             return
+        if not self.slots.take():
+            yield self._done(conversation.with_turn(Turn(question, notice=self.texts.busy)))
+            return
         work = asyncio.ensure_future(asyncio.to_thread(self._answer, question, conversation))
         try:
             finished, _ = await asyncio.wait({work}, timeout=SHOW_LOOKING_AFTER_S)
@@ -92,13 +97,14 @@ class Handlers:
             if not finished:
                 yield self._working(waiting)
             turn = await work
+            for shown in range(1, len(turn.citations) if self.slots.taken <= REVEAL_UP_TO else 1):
+                waiting = waiting.with_last(replace(turn, shown=shown))
+                yield self._working(waiting)
+                await asyncio.sleep(REVEAL_S)
+            yield self._done(waiting.with_last(turn))
         finally:
             work.cancel()
-        for shown in range(1, len(turn.citations)):
-            waiting = waiting.with_last(replace(turn, shown=shown))
-            yield self._working(waiting)
-            await asyncio.sleep(REVEAL_S)
-        yield self._done(waiting.with_last(turn))
+            self.slots.give_back()
 
     def _admitted(self, question: str, request: gr.Request) -> tuple[str, str]:
         """The question as it may be shown, and a polite refusal where it is not to be answered now."""
@@ -109,8 +115,6 @@ class Handlers:
 
     def _answer(self, question: str, conversation: Conversation) -> Turn:
         """The turn for a question. Never raises: what went wrong becomes a line that a person can read."""
-        if not self.slots.take():
-            return Turn(question, notice=self.texts.busy)
         try:
             known = [i for i in conversation.documents if self.backend.document(i) is not None]
             answer = self.backend.ask(question, conversation.earlier_questions(), known or None)
@@ -120,8 +124,6 @@ class Handlers:
         except Exception:
             _log.exception("a question could not be answered")
             return Turn(question, notice=self.texts.failed)
-        finally:
-            self.slots.give_back()
 
     def stop(self, conversation: Conversation) -> Update:
         """An answer under way keeps the quotes already shown; a question without an answer goes back to the box."""

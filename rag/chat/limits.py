@@ -45,12 +45,19 @@ class Slots:
     """So much work at once; more is turned away at once instead of waiting without end."""
 
     def __init__(self, count: int) -> None:
-        self._free = threading.Semaphore(count)
+        self._count = count
+        self._lock = threading.Lock()
+        self.taken = 0
+        """Slots in use."""
 
     def take(self) -> bool:
         """Take a slot; False where none is free."""
-        return self._free.acquire(blocking=False)
+        with self._lock:
+            free = self.taken < self._count
+            self.taken += free
+        return free
 
     def give_back(self) -> None:
         """Give back a slot that was taken."""
-        self._free.release()
+        with self._lock:
+            self.taken -= 1

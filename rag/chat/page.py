@@ -79,7 +79,7 @@ def build_page(
         streamed: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "ask"}
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         running = [
-            box.submit(handlers.submit, [box, conversation], asked, concurrency_limit=8, **streamed),
+            box.submit(handlers.submit, [box, conversation], asked, concurrency_limit=None, **streamed),
             hub.ask_question(handlers.suggested, [conversation], asked, **streamed),
             hub.retry_answer(handlers.retry, [conversation], asked, **streamed),
         ]

@@ -65,7 +65,8 @@ def _said(turn: Turn, shown: int, texts: Texts) -> str:
         elif part.number > shown:
             break
         else:
-            html.append(_chip(part, texts))
+            before = html.pop() if html and html[-1] else ""
+            html.append(f"{before.rstrip()}&nbsp;{_chip(part, texts)}")  # a number does not stand alone on a line
             if part.number == shown and shown < len(turn.citations):
                 break
     return f'<div class="said"><p>{"".join(html)}</p></div>'

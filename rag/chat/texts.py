@@ -89,6 +89,15 @@ class Texts:
     confidence: str = "Confidence"
     signals: str = "What moved the confidence"
     signal: str = "Signal"
+    signal_names: tuple[tuple[str, str], ...] = (
+        ("best_segment", "Meaning: the closest part"),
+        ("best_passage", "Meaning: the closest passage"),
+        ("bm25", "Words in common, weighted"),
+        ("covered_by_segment", "Share of the question’s words in the best part"),
+        ("covered_by_passage", "Share of the question’s words in the best passage"),
+        ("rarest_missing", "Rarest word that the best passage lacks"),
+        ("names_missing", "Names and numbers that the best passage lacks"),
+    )
     value: str = "Value"
     effect: str = "Effect"
     passages: str = "Passages considered"

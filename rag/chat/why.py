@@ -39,8 +39,9 @@ def _gauge(confidence: float, threshold: float, texts: Texts) -> str:
 
 
 def _signals(answer: Answer, texts: Texts) -> str:
+    names = dict(texts.signal_names)
     rows = [
-        (one_line(s.name), f"{s.value:.3g}", f"{s.contribution:+.2f}")
+        (names.get(s.name, one_line(s.name)), f"{s.value:.3g}", f"{s.contribution:+.2f}")
         for s in sorted(answer.signals, key=lambda signal: -abs(signal.contribution))
     ]
     return _table((texts.signal, texts.value, texts.effect), rows)

@@ -44,7 +44,7 @@ function showConversations() {
 function row(record) {
   const item = make('li'), dialog = find('#conversations');
   const open = button('conversation', '', () => { dialog.close(); restore(record); });
-  open.append(make('span', 'title', record.name), make('span', 'meta', new Date(record.when).toLocaleString()));
+  open.append(make('span', 'title', record.name), make('span', 'meta', new Date(record.when).toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'})));
   if (record.id === openId()) open.setAttribute('aria-current', 'true');
   const rename = button('icon edit', '', () => renameRow(item, record));
   rename.setAttribute('aria-label', `${texts.rename}: ${record.name}`);
