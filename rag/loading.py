@@ -1,45 +1,37 @@
 """Loading: files to documents.
 
-A loader turns a file's bytes into canonical text and anchors. `LOADERS` is the seam for more formats.
+A loader turns a file's bytes into canonical text and anchors. Plain text and Markdown are read here; `rag.loaders`
+holds one module for each further format, and `rag.loaders.registry` is the seam for more.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
+import json
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
-from charset_normalizer import from_bytes
-
 from rag.errors import BuildError, LoadError
+from rag.loaders.content import FORMAT, Content
+from rag.loaders.isolation import Isolated
+from rag.loaders.registry import DIRECT, ISOLATED, loader
 from rag.records import Anchor, AnchorKind, Document, Source
 from rag.sources import FILE_NAME, SourceEntry, read_sources, speaker_anchors
+from rag.texts import decode
 
 Loaded = tuple[str, tuple[Anchor, ...]]
 """Canonical text and the anchors found in it."""
 Loader = Callable[[bytes], Loaded]
 
-_MARKS = (  # longest first: the UTF-32 mark begins with the UTF-16 one
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _LINE = re.compile(r"[^\r\n]+")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)")
 _CLOSING_MARKS = re.compile(r"(?:^|[ \t])#+\Z")
 _FENCE = re.compile(r" {0,3}(```|~~~)")
-_DETECTION_BYTES = 256 * 1024
-_WESTERN = "cp1252"
-_ABOUT_AS_WELL = 0.1
-"""In the measures of charset-normalizer, shares from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +40,8 @@ class Skipped:
 
     path: str
     reason: str
+    lost: bool = True
+    """False where nothing in it is missing from the index: another file holds the same text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,52 +53,6 @@ class CorpusFile:
     path: str
     """How it is named: relative to its corpus root, with forward slashes."""
     entry: SourceEntry
-
-
-def decode(data: bytes) -> str:
-    """The text of a file: by its byte-order mark, else UTF-8, else the most likely encoding.
-
-    The text keeps its own line ends, so offsets are those of the file's characters; a byte-order mark
-    is not a character of the text. Raises LoadError for bytes that are no text.
-    """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            try:
-                return data[len(mark) :].decode(encoding)
-            except UnicodeDecodeError as error:
-                raise LoadError(f"begins with a {encoding} mark but is not {encoding} text") from error
-    if b"\0" in data[:_DETECTION_BYTES]:
-        raise LoadError("is a binary file, not text")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        first = max(0, error.start - _DETECTION_BYTES // 2)  # the stretch that tells one encoding from another
-    detected = _detected(data[first : first + _DETECTION_BYTES])
-    if detected is None:
-        raise LoadError("is a binary file or text in no known encoding; save it as UTF-8")
-    try:
-        return data.decode(detected)
-    except UnicodeDecodeError as error:
-        raise LoadError("is text in no known encoding; save it as UTF-8") from error
-
-
-def _detected(data: bytes) -> str | None:
-    """The most likely encoding of bytes that are no UTF-8; None where none is likely.
-
-    Where Windows-1252 reads about as well as the best, it is taken: charset-normalizer alone reads French
-    and Portuguese as Windows-1257 or -1250, its first in the alphabet of equals.
-    """
-    matches = from_bytes(data)
-    best = matches.best()
-    if best is None:
-        return None
-    western = any(
-        _WESTERN in match.could_be_from_charset
-        and match.chaos <= best.chaos + _ABOUT_AS_WELL
-        and match.coherence >= best.coherence - _ABOUT_AS_WELL / 2
-        for match in matches
-    )
-    return _WESTERN if western else best.encoding
 
 
 def load_text(data: bytes) -> Loaded:
@@ -128,39 +76,69 @@ def load_markdown(data: bytes) -> Loaded:
 
 
 LOADERS: dict[str, Loader] = {".txt": load_text, ".text": load_text, ".md": load_markdown, ".markdown": load_markdown}
-"""By file name ending, in lower case."""
+"""Formats whose text is the file's own characters, by file name ending in lower case."""
+ENDINGS = tuple(sorted({*LOADERS, *DIRECT, *ISOLATED}))
+"""All file name endings that are read."""
+_UNKNOWN_KIND = f"has a kind that is not read; these are: {', '.join(ENDINGS)}"
 
 
-def load_document(file: CorpusFile, *, max_bytes: int) -> Document:
+def load_document(file: CorpusFile, *, max_bytes: int, isolated: Isolated | None = None) -> Document:
     """Read one file. Raises LoadError with the reason, and SourcesError where its entry does not fit it."""
-    loader = LOADERS.get(file.location.suffix.lower())
-    if loader is None:
-        raise LoadError(f"has a kind that is not read; these are: {', '.join(sorted(LOADERS))}")
-    data = _read(file.location, max_bytes)
+    data = read_file(file, max_bytes)
+    if isolated is not None:
+        return to_document(file, read_content(file, data, isolated), hashlib.sha256(data).hexdigest())
+    with Isolated() as own:
+        return to_document(file, read_content(file, data, own), hashlib.sha256(data).hexdigest())
+
+
+def read_content(file: CorpusFile, data: bytes, isolated: Isolated) -> Content:
+    """What the bytes of a file hold. Raises LoadError with the reason."""
+    suffix = file.location.suffix.lower()
     if not data.strip():
         raise LoadError("is empty")
-    text, anchors = loader(data)
-    if not text.strip():
+    if suffix in LOADERS:
+        text, anchors = LOADERS[suffix](data)
+        content = Content(text, anchors)
+    elif suffix in DIRECT:
+        content = loader(suffix)(data)
+    else:
+        content = isolated.load(suffix, data)
+    if not content.text.strip():
         raise LoadError("has no text in it")
-    source = file.entry.source
-    if not source.title and (first := next((a for a in anchors if a.kind is AnchorKind.HEADING), None)):
+    return content
+
+
+def to_document(file: CorpusFile, content: Content, sha256: str) -> Document:
+    """The document in a file. Raises SourcesError where the entry in `sources.toml` does not fit the text."""
+    text, anchors = content.text, content.anchors
+    known = {key: value for key, value in asdict(file.entry.source).items() if value}
+    source = replace(content.source, **known)
+    if not source.title and (first := next((a for a in anchors if a.kind is AnchorKind.HEADING and a.label), None)):
         source = replace(source, title=first.label)
     turns = speaker_anchors(text, file.entry, file.path)
     encoded = text.encode("utf-8", "surrogatepass")
     return Document(
         id=hashlib.sha256(encoded).hexdigest()[:16],
         path=file.path,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sha256,
         text=text,
         source=source,
         anchors=tuple(sorted((*anchors, *turns), key=lambda anchor: anchor.start)),
     )
 
 
-def _read(location: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file of at most `max_bytes`."""
+def load_key(file: CorpusFile, sha256: str) -> str:
+    """Names what is loaded: two files with equal keys are the same document, but for the path."""
+    parts = [FORMAT, file.location.suffix.lower(), sha256, asdict(file.entry)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def read_file(file: CorpusFile, max_bytes: int) -> bytes:
+    """The bytes of a regular file of at most `max_bytes`, of a kind that is read. Raises LoadError."""
+    if file.location.suffix.lower() not in ENDINGS:
+        raise LoadError(_UNKNOWN_KIND)
     try:
-        with open(location, "rb", opener=_open_without_waiting) as stream:
+        with open(file.location, "rb", opener=_open_without_waiting) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise LoadError("is not a regular file")
@@ -193,12 +171,10 @@ def find_files(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
             for location in _walk(root, skipped):
                 relative = location.relative_to(root).as_posix()
                 path = _free_path(_shown(relative), root, files)
-                if location.suffix.lower() in LOADERS:
+                if location.suffix.lower() in ENDINGS:
                     files[path] = CorpusFile(location, path, entries.get(relative, SourceEntry(Source())))
                 else:
-                    skipped.append(
-                        Skipped(path, f"has a kind that is not read; these are: {', '.join(sorted(LOADERS))}")
-                    )
+                    skipped.append(Skipped(path, _UNKNOWN_KIND))
         elif _is(root, Path.exists):
             entries = read_sources(root.parent)
             path = _free_path(_shown(root.name), root.parent, files)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rag.chunking import TokenCounter, chunk
 from rag.encoding import Encoder
-from rag.records import Document, Span
+from rag.records import AnchorKind, Document, Span
 from rag.segmenting import segments
 from rag.terms import Analyzer
 
@@ -40,7 +40,9 @@ def prepare(
     document: Document, encoder: Encoder, analyzer: Analyzer, count_tokens: TokenCounter, chunk_tokens: int
 ) -> Prepared:
     """Cut a document into chunks of at most `chunk_tokens` and their segments."""
-    all_segments = segments(document.text, [anchor.start for anchor in document.anchors])
+    # A sentence may go on across the end of a page or of a caption, not into another section or another mouth.
+    cuts = [a.start for a in document.anchors if a.kind in (AnchorKind.HEADING, AnchorKind.SPEAKER)]
+    all_segments = segments(document.text, cuts)
     chunks = chunk(
         document.text,
         all_segments,
