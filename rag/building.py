@@ -1,34 +1,67 @@
-"""Building: documents to a new version of the index, which goes live only once it is whole and verified."""
+"""Building: documents to a new version of the index, which goes live only once it is whole and verified.
+
+What the live version holds already is copied from it, rows and vectors; what an earlier build encoded comes from the
+cache; and documents pass through one by one, so that the memory a build takes does not grow with the corpus.
+"""
 
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from rag.cache import EmbeddingCache
 from rag.chunking import tiktoken_counter
-from rag.encoding import Encoder
-from rag.errors import BuildError, IndexUnavailable, LoadError
-from rag.index import Index
-from rag.loading import Skipped, find_files, load_document
+from rag.encoding import Encoder, EncoderCard
+from rag.errors import BuildError, IndexUnavailable
+from rag.freshness import write_files
+from rag.loaders.isolation import Isolated
+from rag.loading import ENDINGS, Skipped
 from rag.preparing import FORMAT, Prepared, prepare
 from rag.records import Document
+from rag.scanning import Corpus, Entry, Loading, entries_of, scan
 from rag.settings import Settings
-from rag.store import StoreWriter
+from rag.stash import Stash
+from rag.store import Kept, Store, StoreWriter
 from rag.terms import Analyzer
-from rag.vectors import VectorsWriter
-from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, STORE, IndexFolder, Manifest, checksums
+from rag.vectorfile import VectorFileWriter, read_rows
+from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, STORE, IndexFolder, Manifest, check_files, checksums
 
 _TEXTS_PER_BLOCK = 8192
 """Texts encoded and written together: bounds the memory that vectors take while building."""
+_LENGTH_TOLERANCE = 1e-3
+"""Of a vector, against 1."""
 
 Watch = Callable[[int, int], None]
 """Called as work goes on with documents done and documents in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Paths of documents against the version that was live before."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
+    """New names of documents that were there under another one."""
+    removed: tuple[str, ...] = ()
+    unchanged: int = 0
+    """How many are as they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageCounts:
+    """Pages and slides of all documents."""
+
+    seen: int = 0
+    empty: int = 0
+    dropped: tuple[str, ...] = ()
+    """Path, page and reason of each one that is not in the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +77,27 @@ class BuildReport:
     segments: int
     characters: int
     encoded: int
-    """Different texts encoded in this build; all others came from the cache."""
+    """Different texts encoded in this build; all others came from the cache or the version before."""
     skipped: tuple[Skipped, ...]
     pruned: tuple[str, ...]
+    files: int = 0
+    """Seen, the skipped ones included."""
+    changes: Changes = Changes()
+    pages: PageCounts = PageCounts()
+    notes: tuple[str, ...] = ()
+    """Path and what there is to know of it, such as page headers that were left out."""
+
+
+class Incomplete(BuildError):
+    """A strict build would have left something out."""
+
+    def __init__(self, losses: Sequence[str]) -> None:
+        super().__init__(
+            f"Not everything can be indexed, and --strict is set: {losses[0]}"
+            + (f", and {len(losses) - 1} more" if len(losses) > 1 else "")
+            + ". The live index is as it was. Mend or remove the files, or build without --strict."
+        )
+        self.losses = tuple(losses)
 
 
 def build_corpus(
@@ -55,33 +106,31 @@ def build_corpus(
     settings: Settings,
     open_encoder: Callable[[], Encoder],
     watch: Watch = lambda *_: None,
+    *,
+    strict: bool = False,
 ) -> BuildReport:
     """Build from folders and files. Files that cannot be read are reported and the rest is indexed.
 
     The encoder is opened only once there is something to index. Raises BuildError where nothing can be
-    indexed, SourcesError where a `sources.toml` cannot be used; the live version is then as it was.
+    indexed (with `strict`, Incomplete where anything cannot), SourcesError where a `sources.toml` cannot be
+    used; the live version is then as it was.
     """
-    files, skipped = find_files(roots)
-    documents: dict[str, Document] = {}
-    for file in files:
-        try:
-            document = load_document(file, max_bytes=int(settings.max_file_mib * 2**20))
-        except LoadError as error:
-            skipped.append(Skipped(file.path, str(error)))
-            continue
-        if document.id in documents:
-            skipped.append(Skipped(file.path, f"has the same text as {documents[document.id].path}"))
-        else:
-            documents[document.id] = document
-    if not documents:
-        where = ", ".join(str(root) for root in roots)
-        seen = (
-            f" {len(skipped)} files were skipped; the first: {skipped[0].path} {skipped[0].reason}." if skipped else ""
-        )
-        raise BuildError(
-            f"There is nothing to index in {where}.{seen} Put .txt or .md files there, or name another folder."
-        )
-    return build(documents.values(), index_dir, settings, open_encoder(), skipped=skipped, watch=watch)
+    folder = IndexFolder(index_dir)
+    with (
+        _errors_named(index_dir),
+        folder.writing(),
+        _live(folder) as live,
+        Stash(folder.cache / "documents.sqlite") as stash,
+        Isolated() as isolated,
+    ):
+        corpus = scan(roots, max_file_bytes(settings), live.store if live else None, stash, isolated)
+        check_found(roots, corpus)
+        if strict and (losses := losses_of(corpus)):
+            raise Incomplete(losses)
+        report = _build(corpus, folder, live, settings, open_encoder(), watch)
+        write_files(index_dir, corpus.files)
+        stash.keep_only_reasons(corpus.failed)
+        return report
 
 
 def build(
@@ -98,70 +147,140 @@ def build(
     Raises BuildError where another build is running, the disk is full, or the version does not verify;
     the live version is then as it was.
     """
-    listed = sorted(documents, key=lambda document: document.path)
+    corpus = entries_of(documents)
+    corpus.skipped.extend(skipped)
     folder = IndexFolder(index_dir)
-    with folder.writing():
-        corpus_sha256 = _corpus_sha256(listed)
-        live = _same_version(folder, corpus_sha256, settings, encoder)
+    with _errors_named(index_dir), folder.writing(), _live(folder) as live:
+        return _build(corpus, folder, live, settings, encoder, watch)
+
+
+def max_file_bytes(settings: Settings) -> int:
+    """Size from which a file is skipped."""
+    return int(settings.max_file_mib * 2**20)
+
+
+def check_found(roots: Sequence[Path], corpus: Corpus) -> None:
+    """Raises BuildError where there is no document at all."""
+    if not corpus.entries:
+        where, skipped = ", ".join(str(root) for root in roots), corpus.skipped
+        seen = (
+            f" {len(skipped)} files were skipped; the first: {skipped[0].path} {skipped[0].reason}." if skipped else ""
+        )
+        raise BuildError(
+            f"There is nothing to index in {where}.{seen} Put documents there ({', '.join(ENDINGS)}), "
+            "or name another folder."
+        )
+
+
+def losses_of(corpus: Corpus) -> list[str]:
+    """Everything that a reader would miss: files left out, and pages that could not be read."""
+    losses = [f"{skipped.path} {skipped.reason}" for skipped in corpus.skipped if skipped.lost]
+    return losses + [
+        f"{entry.path}: {page}" for entry in corpus.entries for page in Loading.from_json(entry.loading).pages_dropped
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The live version, opened to copy from."""
+
+    folder: Path
+    manifest: Manifest
+    store: Store
+
+    def fits(self, settings: Settings, card: EncoderCard) -> bool:
+        """True where documents of it can be copied with what was prepared and encoded of them."""
+        return (
+            self.manifest.encoder == card
+            and self.manifest.chunk_tokens == settings.chunk_tokens
+            and self.manifest.preparing_format == FORMAT
+        )
+
+
+@contextmanager
+def _live(folder: IndexFolder) -> Iterator[Live | None]:
+    """The live version, None where there is none that is whole."""
+    live = open_live(folder)
+    try:
+        yield live
+    finally:
         if live is not None:
-            return _report(live, unchanged=True, encoded=0, skipped=skipped, pruned=())
-        try:
-            with folder.scratch() as scratch:
-                manifest, encoded = _write(listed, folder, scratch, corpus_sha256, settings, encoder, watch)
-                _verify(scratch)
-                folder.publish(scratch, manifest.version)
-                folder.make_live(manifest.version)
-                pruned = folder.prune(settings.keep_versions)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise BuildError(
-                f"The index in {index_dir} could not be written: {error}. The live index is as it was."
-            ) from error
-        except IndexUnavailable as error:
-            raise BuildError(f"The new version did not verify and was not used: {error}") from error
-    return _report(manifest, unchanged=False, encoded=encoded, skipped=skipped, pruned=pruned)
+            live.store.close()
+
+
+def open_live(folder: IndexFolder) -> Live | None:
+    """The live version once its checksums are compared; None where there is none that is whole."""
+    try:
+        path = folder.live()
+        manifest = Manifest.read(path)
+        check_files(path, manifest)
+        return Live(path, manifest, Store(path / STORE))
+    except (IndexUnavailable, sqlite3.Error):
+        return None
+
+
+@contextmanager
+def _errors_named(index_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        raise BuildError(
+            f"The index in {index_dir} could not be written: {error}. The live index is as it was."
+        ) from error
+    except IndexUnavailable as error:
+        raise BuildError(f"The new version did not verify and was not used: {error}") from error
+
+
+def _build(
+    corpus: Corpus, folder: IndexFolder, live: Live | None, settings: Settings, encoder: Encoder, watch: Watch
+) -> BuildReport:
+    corpus_sha256 = corpus.sha256()
+    changes = changes_of(corpus, live)
+    fitting = live if live is not None and live.fits(settings, encoder.card) else None
+    if fitting is not None and fitting.manifest.corpus_sha256 == corpus_sha256:
+        return _report(fitting.manifest, corpus, changes, unchanged=True, encoded=0, pruned=())
+    with folder.scratch() as scratch:
+        manifest, encoded = _write(corpus, folder, scratch, corpus_sha256, settings, encoder, fitting, watch)
+        verify_written(scratch, manifest)
+        folder.publish(scratch, manifest.version)
+        folder.make_live(manifest.version)
+        pruned = folder.prune(settings.keep_versions)
+    return _report(manifest, corpus, changes, unchanged=False, encoded=encoded, pruned=pruned)
 
 
 def _write(
-    documents: Sequence[Document],
+    corpus: Corpus,
     folder: IndexFolder,
     scratch: Path,
     corpus_sha256: str,
     settings: Settings,
     encoder: Encoder,
+    live: Live | None,
     watch: Watch,
 ) -> tuple[Manifest, int]:
     """Write all files of a version into `scratch`. Returns its manifest and the number of texts encoded."""
-    analyzer, count_tokens = Analyzer(), tiktoken_counter()
-    chunk_vectors, segment_vectors = VectorsWriter(encoder.card.dimension), VectorsWriter(encoder.card.dimension)
+    kept = {known.content_key: known for known in live.store.kept()} if live is not None else {}
+    base = live if live is not None and any(entry.content_key in kept for entry in corpus.entries) else None
+    chunk_vectors = VectorFileWriter(scratch / CHUNK_VECTORS, encoder.card.dimension)
+    segment_vectors = VectorFileWriter(scratch / SEGMENT_VECTORS, encoder.card.dimension)
     cache = EmbeddingCache(folder.cache / "embeddings.sqlite")
-    encoded = 0
-    waiting: list[Prepared] = []
-
-    def flush() -> int:
-        chunk_texts = [text for prepared in waiting for text in prepared.chunk_texts()]
-        segment_texts = [text for prepared in waiting for text in prepared.segment_texts()]
-        new = cache.missing([*chunk_texts, *segment_texts], encoder)
-        rows = cache.encode([*chunk_texts, *segment_texts], encoder)
-        chunk_vectors.add(rows[: len(chunk_texts)])
-        segment_vectors.add(rows[len(chunk_texts) :])
-        waiting.clear()
-        return new
-
     try:
-        with StoreWriter(scratch / STORE) as store:
-            for done, document in enumerate(documents):
-                watch(done, len(documents))
-                prepared = prepare(document, encoder, analyzer, count_tokens, settings.chunk_tokens)
-                store.add(prepared)
-                waiting.append(prepared)
-                if sum(len(p.chunks) + sum(map(len, p.segments)) for p in waiting) >= _TEXTS_PER_BLOCK:
-                    encoded += flush()
-            encoded += flush()
-            watch(len(documents), len(documents))
+        with StoreWriter(scratch / STORE, base.folder / STORE if base else None) as store:
+            writer = _Rows(store, chunk_vectors, segment_vectors, cache, encoder, settings.chunk_tokens, base)
+            done = 0
+            for run in _runs(corpus.entries, kept if base else {}):
+                watch(done, len(corpus.entries))
+                if run.copied is not None:
+                    writer.copy(run.copied, run.renamed)
+                else:
+                    writer.add(run.entries[0])
+                done += len(run.entries)
+            writer.flush()
+            watch(len(corpus.entries), len(corpus.entries))
     finally:
         cache.close()
-    chunk_vectors.write(scratch / CHUNK_VECTORS)
-    segment_vectors.write(scratch / SEGMENT_VECTORS)
+        chunk_vectors.close()
+        segment_vectors.close()
     manifest = Manifest(
         version=folder.new_name(corpus_sha256),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -172,52 +291,156 @@ def _write(
         documents=store.documents,
         chunks=store.chunks,
         segments=store.segments,
-        characters=sum(len(document.text) for document in documents),
+        characters=store.characters,
         files=checksums(scratch),
     )
     manifest.write(scratch)
-    return manifest, encoded
+    return manifest, writer.encoded
 
 
-def _verify(folder: Path) -> None:
-    """Open a version as a reader would, and check every span in it. Raises IndexUnavailable."""
-    index = Index.open(folder)
+@dataclass(slots=True)
+class _Run:
+    """Documents that are written in one go: consecutive ones of the live version, or a single new one."""
+
+    entries: list[Entry]
+    copied: range | None = None
+    """Their numbers in the live version."""
+    renamed: str | None = None
+
+
+def _runs(entries: Sequence[Entry], kept: dict[str, Kept]) -> Iterator[_Run]:
+    run: _Run | None = None
+    for entry in entries:
+        known = kept.get(entry.content_key)
+        follows = run is not None and run.copied is not None and run.renamed is None and known is not None
+        if follows and run and run.copied and known and (known.number, known.path) == (run.copied.stop, entry.path):
+            run.entries.append(entry)
+            run.copied = range(run.copied.start, run.copied.stop + 1)
+            continue
+        if run is not None:
+            yield run
+        if known is None:
+            run = _Run([entry])
+        else:
+            renamed = entry.path if known.path != entry.path else None
+            run = _Run([entry], range(known.number, known.number + 1), renamed)
+    if run is not None:
+        yield run
+
+
+class _Rows:
+    """Writes documents, new or copied, to the store and the vector files, row by row in step."""
+
+    def __init__(
+        self,
+        store: StoreWriter,
+        chunk_vectors: VectorFileWriter,
+        segment_vectors: VectorFileWriter,
+        cache: EmbeddingCache,
+        encoder: Encoder,
+        chunk_tokens: int,
+        base: Live | None,
+    ) -> None:
+        self._store = store
+        self._chunk_vectors = chunk_vectors
+        self._segment_vectors = segment_vectors
+        self._cache = cache
+        self._encoder = encoder
+        self._chunk_tokens = chunk_tokens
+        self._analyzer, self._count_tokens = Analyzer(), tiktoken_counter()
+        if base is not None:
+            self._base_chunks = read_rows(base.folder / CHUNK_VECTORS)
+            self._base_segments = read_rows(base.folder / SEGMENT_VECTORS)
+        self._waiting: list[Prepared] = []
+        self._texts = 0
+        self.encoded = 0
+
+    def add(self, entry: Entry) -> None:
+        """A new document: cut it up now, encode it with others."""
+        prepared = prepare(entry.document(), self._encoder, self._analyzer, self._count_tokens, self._chunk_tokens)
+        self._store.add(prepared, load_key=entry.load_key, content_key=entry.content_key, loading=entry.loading)
+        self._waiting.append(prepared)
+        self._texts += len(prepared.chunks) + sum(map(len, prepared.segments))
+        if self._texts >= _TEXTS_PER_BLOCK:
+            self.flush()
+
+    def copy(self, documents: range, path: str | None) -> None:
+        """Documents of the live version, by their numbers there."""
+        self.flush()
+        chunks, segments = self._store.copy(documents, path)
+        self._chunk_vectors.copy(self._base_chunks, chunks)
+        self._segment_vectors.copy(self._base_segments, segments)
+
+    def flush(self) -> None:
+        """Encode and write what waits."""
+        self._encode([text for p in self._waiting for text in p.chunk_texts()], self._chunk_vectors)
+        self._encode([text for p in self._waiting for text in p.segment_texts()], self._segment_vectors)
+        self._waiting.clear()
+        self._texts = 0
+
+    def _encode(self, texts: Sequence[str], vectors: VectorFileWriter) -> None:
+        for at in range(0, len(texts), _TEXTS_PER_BLOCK):  # one document alone may be more than a block
+            block = texts[at : at + _TEXTS_PER_BLOCK]
+            self.encoded += self._cache.missing(block, self._encoder)
+            vectors.add(self._cache.encode(block, self._encoder))
+
+
+def verify_written(folder: Path, manifest: Manifest) -> None:
+    """Check a version as a whole: counts, spans, and every vector's length. Raises IndexUnavailable.
+
+    The vectors are read in blocks, not held. Their checksums were taken from what is on disk.
+    """
+    store = Store(folder / STORE)
     try:
-        index.check_spans()
+        counts = tuple(store.count(table) for table in ("documents", "chunks", "segments"))
+        fault = store.fault()
+    except sqlite3.Error as error:
+        fault, counts = str(error), ()
     finally:
-        index.close()
+        store.close()
+    if not fault and counts != (manifest.documents, manifest.chunks, manifest.segments):
+        fault = "the store does not hold what was written"
+    for name, rows in ((CHUNK_VECTORS, manifest.chunks), (SEGMENT_VECTORS, manifest.segments)):
+        fault = fault or _vector_fault(folder / name, rows, manifest.encoder.dimension)
+    if fault:
+        raise IndexUnavailable(f"version {manifest.version}: {fault}")
 
 
-def _same_version(folder: IndexFolder, corpus_sha256: str, settings: Settings, encoder: Encoder) -> Manifest | None:
-    """The live version's manifest, where building would make the same version again and it verifies."""
+def _vector_fault(path: Path, rows: int, dimension: int) -> str:
     try:
-        manifest = Manifest.read(folder.live())
-        same = (
-            manifest.corpus_sha256 == corpus_sha256
-            and manifest.encoder == encoder.card
-            and manifest.chunk_tokens == settings.chunk_tokens
-            and manifest.preparing_format == FORMAT
-        )
-        if not same:
-            return None
-        _verify(folder.live())
-    except IndexUnavailable:
-        return None
-    return manifest
+        matrix = read_rows(path)
+    except ValueError as error:
+        return str(error)
+    if matrix.shape != (rows, dimension):
+        return f"{path.name} holds {matrix.shape[0]} vectors of {matrix.shape[1]} numbers, not {rows} of {dimension}"
+    for at in range(0, rows, _TEXTS_PER_BLOCK):
+        block = np.asarray(matrix[at : at + _TEXTS_PER_BLOCK])
+        lengths = np.einsum("ij,ij->i", block, block)
+        if not np.all(np.abs(lengths - 1) < _LENGTH_TOLERANCE):
+            return f"{path.name} holds a vector that is not of length 1"
+    return ""
 
 
-def _corpus_sha256(documents: Sequence[Document]) -> str:
-    digest = hashlib.sha256()
-    for document in documents:
-        anchors = [[anchor.start, anchor.kind, anchor.label] for anchor in document.anchors]
-        entry = [document.path, document.id, document.sha256, asdict(document.source), anchors]
-        digest.update(json.dumps(entry, ensure_ascii=True, sort_keys=True).encode() + b"\n")
-    return digest.hexdigest()
+def changes_of(corpus: Corpus, live: Live | None) -> Changes:
+    """What is new, changed, renamed and gone against the live version."""
+    before = {known.path: known.content_key for known in live.store.kept()} if live is not None else {}
+    contents = set(before.values())
+    now = {entry.path for entry in corpus.entries}
+    new = [entry for entry in corpus.entries if entry.path not in before]
+    renamed = [entry.path for entry in new if entry.content_key in contents]
+    return Changes(
+        added=tuple(entry.path for entry in new if entry.content_key not in contents),
+        changed=tuple(e.path for e in corpus.entries if e.path in before and before[e.path] != e.content_key),
+        renamed=tuple(renamed),
+        removed=tuple(path for path in before if path not in now),
+        unchanged=sum(before.get(entry.path) == entry.content_key for entry in corpus.entries),
+    )
 
 
 def _report(
-    manifest: Manifest, *, unchanged: bool, encoded: int, skipped: Sequence[Skipped], pruned: Sequence[str]
+    manifest: Manifest, corpus: Corpus, changes: Changes, *, unchanged: bool, encoded: int, pruned: Sequence[str]
 ) -> BuildReport:
+    loadings = [(entry.path, Loading.from_json(entry.loading)) for entry in corpus.entries]
     return BuildReport(
         version=manifest.version,
         unchanged=unchanged,
@@ -226,6 +449,14 @@ def _report(
         segments=manifest.segments,
         characters=manifest.characters,
         encoded=encoded,
-        skipped=tuple(skipped),
+        skipped=tuple(corpus.skipped),
         pruned=tuple(pruned),
+        files=len(corpus.entries) + len(corpus.skipped),
+        changes=changes,
+        pages=PageCounts(
+            sum(loading.pages_seen for _, loading in loadings),
+            sum(loading.pages_empty for _, loading in loadings),
+            tuple(f"{path}: {page}" for path, loading in loadings for page in loading.pages_dropped),
+        ),
+        notes=tuple(f"{path}: {note}" for path, loading in loadings for note in loading.notes),
     )

@@ -6,13 +6,14 @@ Row numbers of chunks and segments count from 0 without gaps: row i of a table i
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag.preparing import Prepared
 from rag.records import Anchor, AnchorKind, Chunk, Document, Source, Span
@@ -21,16 +22,21 @@ _SCHEMA = """
 CREATE TABLE documents (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, path TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL,
     text TEXT NOT NULL, source TEXT NOT NULL, anchors TEXT NOT NULL,
-    first_chunk INTEGER NOT NULL, end_chunk INTEGER NOT NULL
+    first_chunk INTEGER NOT NULL, end_chunk INTEGER NOT NULL, characters INTEGER NOT NULL,
+    title_terms TEXT NOT NULL, load_key TEXT NOT NULL, content_key TEXT NOT NULL, loading TEXT NOT NULL
 ) STRICT;
 CREATE TABLE chunks (
     number INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents, "start" INTEGER NOT NULL,
-    "end" INTEGER NOT NULL, first_segment INTEGER NOT NULL, end_segment INTEGER NOT NULL
+    "end" INTEGER NOT NULL, first_segment INTEGER NOT NULL, end_segment INTEGER NOT NULL,
+    keyword INTEGER NOT NULL UNIQUE
 ) STRICT;
 CREATE TABLE segments (
     number INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks, "start" INTEGER NOT NULL,
     "end" INTEGER NOT NULL, terms TEXT NOT NULL
 ) STRICT;
+CREATE INDEX segments_of ON segments (chunk);
+"""
+_KEYWORDS = """
 CREATE VIRTUAL TABLE keywords USING fts5 (
     terms, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '.,'''"
 );
@@ -38,30 +44,102 @@ CREATE VIRTUAL TABLE vocabulary USING fts5vocab (keywords, 'row');
 """
 
 
-class StoreWriter:
-    """Writes a new store. Use as a context manager: the file is complete once the block has ended without an error."""
+_FAULTS = {
+    "document {0} is out of order": (
+        "SELECT number FROM (SELECT number, row_number() OVER (ORDER BY number) - 1 AS place FROM documents) "
+        "WHERE number <> place"
+    ),
+    "chunk {0} is out of order": (
+        "SELECT number FROM (SELECT number, row_number() OVER (ORDER BY number) - 1 AS place FROM chunks) "
+        "WHERE number <> place"
+    ),
+    "segment {0} is out of order": (
+        "SELECT number FROM (SELECT number, row_number() OVER (ORDER BY number) - 1 AS place FROM segments) "
+        "WHERE number <> place"
+    ),
+    "chunk {0} has no text": (
+        "SELECT c.number FROM chunks c LEFT JOIN documents d ON d.number = c.document WHERE d.number IS NULL OR NOT "
+        '(0 <= c."start" AND c."start" < c."end" AND c."end" <= d.characters) '
+        "OR c.number < d.first_chunk OR c.number >= d.end_chunk"
+    ),
+    "segment {0} lies outside its chunk": (
+        "SELECT s.number FROM segments s LEFT JOIN chunks c ON c.number = s.chunk WHERE c.number IS NULL OR NOT "
+        '(c."start" <= s."start" AND s."start" < s."end" AND s."end" <= c."end") '
+        "OR s.number < c.first_segment OR s.number >= c.end_segment"
+    ),
+    "document {0} counts chunks that are not its own": (
+        "SELECT d.number FROM documents d "
+        "LEFT JOIN (SELECT document, count(*) AS chunks FROM chunks GROUP BY document) c "
+        "ON c.document = d.number WHERE d.end_chunk - d.first_chunk <> coalesce(c.chunks, 0)"
+    ),
+    "chunk {0} counts segments that are not its own": (
+        "SELECT c.number FROM chunks c LEFT JOIN (SELECT chunk, count(*) AS segments FROM segments GROUP BY chunk) s "
+        "ON s.chunk = c.number WHERE c.end_segment - c.first_segment <> coalesce(s.segments, 0)"
+    ),
+}
+"""What must not be found, and the question that would find it. Set by set: row by row takes many times as long."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA} BEGIN;")
+
+class Kept(NamedTuple):
+    """What is known of a document of a store without reading it."""
+
+    number: int
+    path: str
+    id: str
+    load_key: str
+    content_key: str
+    loading: str
+
+
+class StoreWriter:
+    """Writes a new store. Use as a context manager: the file is complete once the block has ended without an error.
+
+    With a `base`, an earlier store, documents can be copied from it with all that was prepared of them, and the
+    keyword index starts from the base's: what is not copied is taken out of it at the end.
+    """
+
+    def __init__(self, path: Path, base: Path | None = None) -> None:
+        self._based = base is not None
+        if base is not None:
+            shutil.copyfile(base, path)
+        self._db = sqlite3.connect(path, isolation_level=None, uri=True)  # so that the base can be attached read-only
+        self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        self._next_keyword = 0
+        if base is None:
+            self._db.executescript(f"{_SCHEMA} {_KEYWORDS} BEGIN;")
+        else:
+            self._db.execute("ATTACH ? AS base", (f"{base.resolve().as_uri()}?mode=ro&immutable=1",))
+            self._db.executescript(f"BEGIN; DROP TABLE segments; DROP TABLE chunks; DROP TABLE documents; {_SCHEMA}")
+            ((self._next_keyword,),) = self._db.execute("SELECT coalesce(max(keyword) + 1, 0) FROM base.chunks")
         self.documents = 0
         self.chunks = 0
         self.segments = 0
+        self.characters = 0
 
     def __enter__(self) -> StoreWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self._db.execute("INSERT INTO keywords (keywords) VALUES ('optimize')")
-            self._db.execute("COMMIT")
-        self._db.close()
+        try:
+            if kind is None:
+                if self._based:
+                    self._forget_keywords()
+                else:
+                    self._db.execute("INSERT INTO keywords (keywords) VALUES ('optimize')")
+                self._db.execute("COMMIT")
+        finally:
+            self._db.close()
 
-    def add(self, prepared: Prepared) -> None:
-        """Append a document with its chunks and segments."""
+    def add(self, prepared: Prepared, *, load_key: str = "", content_key: str = "", loading: str = "{}") -> None:
+        """Append a document with its chunks and segments.
+
+        `load_key` tells what file and settings it was loaded from, `content_key` what it is, `loading` (JSON) what
+        there was to say of its file; see docs/index-format.md.
+        """
         document, chunks = prepared.document, prepared.chunks
+        title = " ".join(prepared.title_terms)
         self._db.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO documents VALUES ({','.join('?' * 14)})",
             (
                 self.documents,
                 document.id,
@@ -72,16 +150,20 @@ class StoreWriter:
                 json.dumps([[a.start, a.kind, a.label] for a in document.anchors], ensure_ascii=False),
                 self.chunks,
                 self.chunks + len(chunks),
+                len(document.text),
+                title,
+                load_key,
+                content_key,
+                loading,
             ),
         )
-        title = " ".join(prepared.title_terms)
         for span, inside, terms in zip(chunks, prepared.segments, prepared.terms, strict=True):
             self._db.execute(
-                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
-                (self.chunks, self.documents, *span, self.segments, self.segments + len(inside)),
+                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (self.chunks, self.documents, *span, self.segments, self.segments + len(inside), self._next_keyword),
             )
             self._db.execute(
-                "INSERT INTO keywords (rowid, terms) VALUES (?, ?)", (self.chunks, " ".join((title, *terms)))
+                "INSERT INTO keywords (rowid, terms) VALUES (?, ?)", (self._next_keyword, " ".join((title, *terms)))
             )
             self._db.executemany(
                 "INSERT INTO segments VALUES (?, ?, ?, ?, ?)",
@@ -92,7 +174,62 @@ class StoreWriter:
             )
             self.segments += len(inside)
             self.chunks += 1
+            self._next_keyword += 1
         self.documents += 1
+        self.characters += len(document.text)
+
+    def copy(self, documents: range, path: str | None = None) -> tuple[range, range]:
+        """Append documents of the base by their numbers there; a single one may get another path.
+
+        Returns their chunks and their segments, by their numbers in the base.
+        """
+        first, stop = documents.start, documents.stop
+        ((chunk, end_chunk, characters),) = self._db.execute(
+            "SELECT min(first_chunk), max(end_chunk), sum(characters) FROM base.documents "
+            "WHERE number >= ? AND number < ?",
+            (first, stop),
+        )
+        ((segment, end_segment),) = self._db.execute(
+            "SELECT coalesce(min(first_segment), 0), coalesce(max(end_segment), 0) FROM base.chunks "
+            "WHERE number >= ? AND number < ?",
+            (chunk, end_chunk),
+        )
+        by_document, by_chunk, by_segment = self.documents - first, self.chunks - chunk, self.segments - segment
+        self._db.execute(
+            "INSERT INTO documents SELECT number + ?, id, coalesce(?, path), sha256, text, source, anchors, "
+            "first_chunk + ?, end_chunk + ?, characters, title_terms, load_key, content_key, loading "
+            "FROM base.documents WHERE number >= ? AND number < ? ORDER BY number",
+            (by_document, path, by_chunk, by_chunk, first, stop),
+        )
+        self._db.execute(
+            'INSERT INTO chunks SELECT number + ?, document + ?, "start", "end", first_segment + ?, end_segment + ?, '
+            "keyword FROM base.chunks WHERE number >= ? AND number < ? ORDER BY number",
+            (by_chunk, by_document, by_segment, by_segment, chunk, end_chunk),
+        )
+        self._db.execute(
+            'INSERT INTO segments SELECT number + ?, chunk + ?, "start", "end", terms '
+            "FROM base.segments WHERE number >= ? AND number < ? ORDER BY number",
+            (by_segment, by_chunk, segment, end_segment),
+        )
+        self.documents += stop - first
+        self.chunks += end_chunk - chunk
+        self.segments += end_segment - segment
+        self.characters += characters
+        return range(chunk, end_chunk), range(segment, end_segment)
+
+    def _forget_keywords(self) -> None:
+        """Take out of the keyword index the chunks of the base that were not copied, by what stood in it for them."""
+        gone = self._db.execute(
+            "SELECT c.number, c.keyword, d.title_terms "
+            "FROM base.chunks c JOIN base.documents d ON d.number = c.document "
+            "WHERE c.keyword NOT IN (SELECT keyword FROM main.chunks)"
+        ).fetchall()
+        for chunk, keyword, title in gone:
+            terms = self._db.execute("SELECT terms FROM base.segments WHERE chunk = ? ORDER BY number", (chunk,))
+            self._db.execute(
+                "INSERT INTO keywords (keywords, rowid, terms) VALUES ('delete', ?, ?)",
+                (keyword, " ".join((title, *(stems for (stems,) in terms)))),
+            )
 
 
 class Store:
@@ -119,6 +256,23 @@ class Store:
         if table not in ("documents", "chunks", "segments"):
             raise ValueError(f"no table {table!r}")
         return self._rows(f"SELECT count(*) FROM {table}")[0][0]
+
+    def kept(self) -> Iterator[Kept]:
+        """What a later build must know to copy documents, in order of their numbers."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT number, path, id, load_key, content_key, loading FROM documents ORDER BY number"
+            ).fetchall()
+        return (Kept(*row) for row in rows)
+
+    def fault(self) -> str:
+        """What is wrong with the numbers and spans, in words; empty where nothing is."""
+        for wrong, query in _FAULTS.items():
+            with self._lock:
+                row = self._db.execute(query).fetchone()
+            if row is not None:
+                return wrong.format(*row)
+        return ""
 
     def documents(self) -> Iterator[Document]:
         """All documents, in order of their paths."""
@@ -186,21 +340,26 @@ class Store:
 
         A chunk needs one of the stems. `within` limits the search to ranges of chunk numbers.
         """
-        quoted = [f'"{stem.replace(chr(34), "")}"' for stem in stems if stem.strip('"')]
+        quoted = [f'"{plain}"' for stem in stems if (plain := _plain(stem))]
         if not quoted:
             return []
         inside, bounds = "", []
         if within is not None:
-            inside = "AND (" + (" OR ".join("rowid >= ? AND rowid < ?" for _ in within) or "0") + ")"
+            inside = "AND (" + (" OR ".join("number >= ? AND number < ?" for _ in within) or "0") + ")"
             bounds = [bound for r in within for bound in (r.start, r.stop)]
         with self._lock:
             rows = self._db.execute(
-                f"SELECT rowid, -bm25(keywords) AS score FROM keywords WHERE keywords MATCH ? {inside} "
-                "ORDER BY score DESC, rowid LIMIT ?",
+                "SELECT number, -bm25(keywords) AS score FROM keywords JOIN chunks ON keyword = keywords.rowid "
+                f"WHERE keywords MATCH ? {inside} ORDER BY score DESC, number LIMIT ?",
                 (" OR ".join(quoted), *bounds, limit),
             ).fetchall()
         return [(int(number), float(score)) for number, score in rows]
 
     def _document_frequency(self, stem: str) -> int:
-        rows = self._rows("SELECT doc FROM vocabulary WHERE term = ?", (stem,))
+        rows = self._rows("SELECT doc FROM vocabulary WHERE term = ?", (_plain(stem),))
         return rows[0][0] if rows else 0
+
+
+def _plain(stem: str) -> str:
+    """The stem without what SQLite cannot take or FTS5 would read as syntax: quotes, NUL, lone surrogates."""
+    return stem.replace('"', "").replace("\0", "").encode("utf-8", "ignore").decode()

@@ -24,7 +24,7 @@ from pathlib import Path
 from rag.encoding import EncoderCard
 from rag.errors import BuildError, IndexUnavailable
 
-FORMAT = 2
+FORMAT = 3
 """Of the files of a version."""
 MANIFEST, STORE, CHUNK_VECTORS, SEGMENT_VECTORS = "manifest.json", "store.sqlite", "vectors.faiss", "segments.faiss"
 _DATA_FILES = (STORE, CHUNK_VECTORS, SEGMENT_VECTORS)
