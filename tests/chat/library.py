@@ -66,7 +66,7 @@ def library() -> tuple[Document, ...]:
 
 
 class SmallBackend:
-    """Finds sentences that share a long word with the question. A question with "slowly" takes a second."""
+    """Finds sentences that share a long word with the question. A question with "slowly" takes three seconds."""
 
     version = "20240101-000000-test"
     encoder_id = "words@test"
@@ -114,7 +114,7 @@ class SmallBackend:
         if "explode" in question:
             raise RuntimeError("secret /etc/passwd detail")
         if "slowly" in question:
-            time.sleep(1.0)
+            time.sleep(3.0)
         passages = tuple(self.search(question, None, documents))
         if not passages:
             nearest = tuple(self.search("harbour toll lighthouse", 3, documents))
