@@ -35,21 +35,30 @@ SCREENS = (
 )
 
 
+KEPT = frozenset(
+    {"desktop-source", "desktop-dark-source", "desktop-not-answered", "desktop-why", "phone-answer", "phone-source"}
+)
+"""The states that the documentation shows."""
+
+
 def main() -> None:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, default=Path("index"))
     parser.add_argument("--out", type=Path, default=Path("docs/screenshots"))
+    parser.add_argument(
+        "--all", action="store_true", help="every state on every screen, to look at; not for the repository"
+    )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with served(given.index) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         for screen in SCREENS:
-            _tour(browser, url, screen, given.out)
+            _tour(browser, url, screen, given.out, KEPT if not given.all else None)
         browser.close()
 
 
-def _tour(browser: Browser, url: str, screen: Screen, out: Path) -> None:
+def _tour(browser: Browser, url: str, screen: Screen, out: Path, kept: frozenset[str] | None) -> None:
     small = screen.width < 600
     context = browser.new_context(
         viewport={"width": screen.width, "height": screen.height},
@@ -64,6 +73,8 @@ def _tour(browser: Browser, url: str, screen: Screen, out: Path) -> None:
     page.locator("#ask textarea").wait_for()
 
     def shot(state: str) -> None:
+        if kept is not None and f"{screen.name}-{state}" not in kept:
+            return
         page.wait_for_timeout(700)
         page.screenshot(path=out / f"{screen.name}-{state}.png")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import logging
 import os
 import socket
@@ -62,10 +63,12 @@ def serve(
     beside this computer's own. Raises UserError for a port that cannot be had, IndexUnavailable for no index.
     """
     listener = listen(host, port)
-    backend = Assistant.open(index_dir, settings, lambda line: print(line, file=sys.stderr))
     options = Options(mcp, root_path, auth, tuple(allowed_hosts))
     with tempfile.TemporaryDirectory(prefix="rag-chat-") as scratch:
         quiet_gradio(Path(scratch))
+        # Gradio takes seconds to import; the index is opened meanwhile. Where that fails, nobody waits for Gradio.
+        threading.Thread(target=importlib.import_module, args=("gradio",), name="import", daemon=True).start()
+        backend = Assistant.open(index_dir, settings, lambda line: print(line, file=sys.stderr))
         app = application(backend, settings, index_dir, options)
         stopped = threading.Event()
         threading.Thread(target=_refresh, args=(backend, stopped), name="refresh", daemon=True).start()

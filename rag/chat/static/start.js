@@ -59,6 +59,7 @@ setDark(theme ? theme === 'dark' : document.body.classList.contains('dark'), fal
 let questions = 0;
 watchElement('#chat', (chat) => {
   const asked = findAll('.q', chat), scroller = find('.bubble-wrap', chat);
+  scroller?.setAttribute('aria-live', 'off'); // read aloud at every step of an answer; #live says it once
   if (asked.length > questions && scroller) {
     const top = scroller.scrollTop + asked.at(-1).getBoundingClientRect().top - scroller.getBoundingClientRect().top - 24;
     scroller.scrollTo({top, behavior: calm.matches ? 'auto' : 'smooth'});
