@@ -426,13 +426,14 @@ def changes_of(corpus: Corpus, live: Live | None) -> Changes:
     before = {known.path: known.content_key for known in live.store.kept()} if live is not None else {}
     contents = set(before.values())
     now = {entry.path for entry in corpus.entries}
+    still = {entry.content_key for entry in corpus.entries}
     new = [entry for entry in corpus.entries if entry.path not in before]
     renamed = [entry.path for entry in new if entry.content_key in contents]
     return Changes(
         added=tuple(entry.path for entry in new if entry.content_key not in contents),
         changed=tuple(e.path for e in corpus.entries if e.path in before and before[e.path] != e.content_key),
         renamed=tuple(renamed),
-        removed=tuple(path for path in before if path not in now),
+        removed=tuple(path for path, content in before.items() if path not in now and content not in still),
         unchanged=sum(before.get(entry.path) == entry.content_key for entry in corpus.entries),
     )
 

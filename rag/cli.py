@@ -11,17 +11,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from rag.errors import RagError, UserError
 from rag.settings import Effective, Settings, load_settings
-
-if TYPE_CHECKING:
-    from rag.building import BuildReport, Watch
 
 DONE, FAILED, WRONG_USE, INCOMPLETE = 0, 1, 2, 3
 
@@ -86,8 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=handler)
         return command
 
-    index = add("index", _index, "Build or update the index from files and folders.")
+    index = add("index", _upkeep("index"), "Build or update the index from files and folders.")
     index.add_argument("paths", nargs="*", type=Path, default=[Path("seeds")], metavar="PATH", help="default: seeds")
+    index.add_argument("--strict", action="store_true", help="refuse to build where anything would be left out")
+    index.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    index.add_argument("--watch", action="store_true", help="build again whenever a file changes, until stopped")
     index.add_argument("--json", action="store_true", help="write the report as JSON")
 
     ask = add("ask", _ask, "Answer a question with exact quotes, or say that the documents do not.")
@@ -105,6 +104,24 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, default=7860, help="port to listen on (default: 7860)")
 
+    versions = add("versions", _upkeep("versions"), "List the versions of the index.")
+    versions.add_argument("--json", action="store_true", help="write as JSON")
+
+    rollback = add("rollback", _upkeep("rollback"), "Make an earlier version of the index live.")
+    rollback.add_argument("version", nargs="?", help="default: the one before the live one")
+
+    prune = add("prune", _upkeep("prune"), "Remove the oldest versions of the index, never the live one.")
+    prune.add_argument("--keep", type=int, metavar="N", help="versions to keep (default: the setting keep_versions)")
+
+    verify = add("verify", _upkeep("verify_version"), "Check all that can be checked of a version of the index.")
+    verify.add_argument("version", nargs="?", help="default: the live one")
+    verify.add_argument("--sample", type=int, default=64, metavar="N", help="chunks to encode again (default: 64)")
+    verify.add_argument("--json", action="store_true", help="write as JSON")
+
+    doctor = add("doctor", _upkeep("doctor"), "Check what this program needs, and name what mends it.")
+    doctor.add_argument("--port", type=_port, default=7860, help="port the chat would use (default: 7860)")
+    doctor.add_argument("--json", action="store_true", help="write as JSON")
+
     info = add("info", _info, "Show the settings, where each comes from, and the index.")
     info.add_argument("--json", action="store_true", help="write as JSON")
     return parser
@@ -117,49 +134,16 @@ def _port(text: str) -> int:
     return number
 
 
-def _index(given: argparse.Namespace, effective: Effective) -> int:
-    from rag.building import build_corpus
-    from rag.encoding import Encoder
-    from rag.exporting import open_encoder
+def _upkeep(name: str) -> Callable[[argparse.Namespace, Effective], int]:
+    """A command of `rag.upkeep`, imported when it is run."""
 
-    settings = effective.settings
+    def run_it(given: argparse.Namespace, effective: Effective) -> int:
+        from rag import upkeep
 
-    def encoder() -> Encoder:
-        return open_encoder(settings.encoder, settings.cache_dir, note)
+        command: Callable[[argparse.Namespace, Effective], int] = getattr(upkeep, name)
+        return command(given, effective)
 
-    with _progress() as watch:
-        report = build_corpus(given.paths, given.index, settings, encoder, watch)
-    for skipped in report.skipped:
-        note(f"left out: {skipped.path!r} {skipped.reason}")
-    if given.json:
-        from rag.serializing import report_json
-
-        print(json.dumps(report_json(report), ensure_ascii=False))
-    else:
-        print(_summary(report))
-    return INCOMPLETE if report.skipped else DONE
-
-
-def _summary(report: BuildReport) -> str:
-    state = "is up to date" if report.unchanged else "is live"
-    parts = [f"{report.documents} documents", f"{report.chunks} chunks", f"{report.encoded} texts encoded"]
-    if report.skipped:
-        parts.append(f"{len(report.skipped)} files left out")
-    return f"Index {report.version} {state}: {', '.join(parts)}."
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """A progress bar on stderr; silent where stderr is no terminal."""
-    from tqdm import tqdm
-
-    with tqdm(unit=" document", disable=not sys.stderr.isatty(), leave=False) as bar:
-
-        def watch(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield watch
+    return run_it
 
 
 def _ask(given: argparse.Namespace, effective: Effective) -> int:

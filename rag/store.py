@@ -265,6 +265,30 @@ class Store:
             ).fetchall()
         return (Kept(*row) for row in rows)
 
+    def characters(self, number: int) -> int:
+        """Length of a document's text, as its spans are checked against."""
+        return self._rows("SELECT characters FROM documents WHERE number = ?", (number,))[0][0]
+
+    def keyword_fault(self) -> str:
+        """What is wrong with the keyword index, in words; empty where it holds the terms of every chunk, and no other.
+
+        A chunk's own stems must find it; counts are compared with those of all stems that are stored.
+        """
+        stems: dict[str, set[int]] = {}
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT c.keyword, d.title_terms, s.terms FROM chunks c JOIN documents d ON d.number = c.document "
+                "LEFT JOIN segments s ON s.chunk = c.number"
+            )
+            for keyword, title, terms in rows:
+                for stem in f"{title} {terms or ''}".split():
+                    stems.setdefault(stem, set()).add(keyword)
+            counted = dict(self._db.execute("SELECT term, doc FROM vocabulary").fetchall())
+        wrong = next((stem for stem, found in stems.items() if counted.get(stem) != len(found)), None)
+        if wrong is None:
+            wrong = next((stem for stem in counted if stem not in stems), None)
+        return "" if wrong is None else f"the keyword index counts {wrong!r} in chunks that are not its own"
+
     def fault(self) -> str:
         """What is wrong with the numbers and spans, in words; empty where nothing is."""
         for wrong, query in _FAULTS.items():

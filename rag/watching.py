@@ -1,0 +1,49 @@
+"""Watching: an index that follows its folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from watchfiles import Change, DefaultFilter, watch
+
+from rag.errors import UserError
+
+_SETTLE_MS = 1000
+"""Changes that follow each other within this time are one: an editor writes a file in several steps."""
+
+
+def follow(
+    roots: Sequence[Path], index_dir: Path, build: Callable[[], None], stopped: threading.Event | None = None
+) -> None:
+    """Call `build` now, and again whenever a file below the roots has changed, until stopped.
+
+    Changes in the index folder itself, in hidden files and in version control are passed over. Files that
+    change while a build runs are seen by the next one.
+    """
+    missing = next((root for root in roots if not root.exists()), None)
+    if missing is not None:
+        raise UserError(f"There is no file or folder {str(missing)!r} to watch.")
+    build()
+    for _ in _changes(roots, index_dir, stopped):
+        build()
+
+
+def _changes(roots: Sequence[Path], index_dir: Path, stopped: threading.Event | None) -> Iterator[object]:
+    index = str(index_dir.resolve())
+
+    class _Documents(DefaultFilter):
+        def __call__(self, change: Change, path: str) -> bool:
+            ours = path == index or path.startswith(index + "/")
+            return super().__call__(change, path) and not ours and not Path(path).name.startswith(".")
+
+    return watch(
+        *roots,
+        watch_filter=_Documents(),
+        debounce=_SETTLE_MS,
+        step=100,
+        stop_event=stopped,
+        raise_interrupt=True,
+        recursive=True,
+    )
