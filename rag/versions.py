@@ -185,12 +185,11 @@ class IndexFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def new_name(self, corpus_sha256: str) -> str:
-        """A name that sorts after all others of earlier seconds and is not taken."""
+        """A name that sorts after all others: by the second, then by a number where a second has several."""
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-        latest = max((name[:15] for name in self.names()), default="")
+        latest, number = max(map(_age, self.names()), default=("", 0))
         base = f"{max(stamp, latest)}-{corpus_sha256[:8]}"  # a clock set back must not make a version old
-        taken = set(self.names())
-        return next(name for i in range(10_000) if (name := base if i == 0 else f"{base}-{i}") not in taken)
+        return base if stamp > latest else f"{base}-{number + 1}"
 
     def publish(self, scratch: Path, name: str) -> None:
         """Make a finished version one of the versions. Everything in it is on disk before its name is."""
