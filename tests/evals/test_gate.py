@@ -52,6 +52,8 @@ def test_lower_is_worse_or_better_as_the_measure_has_it(ask: Ask) -> None:
     verdicts = {v.measure: v for v in gate.judge(ask({"answer_threshold": 1.0}), ask({"answer_threshold": 0.0}))}
     assert verdicts["false_answer"].worse_by == 1.0
     assert verdicts["false_abstention"].worse_by == -1.0
+    assert verdicts["false_answer"].p == 4 * 1 / 8  # three questions, one-sided, of four measures
+    assert verdicts["false_abstention"].p == 1.0
     assert verdicts["false_answer"].failed
     assert not verdicts["false_abstention"].failed
 

@@ -85,7 +85,7 @@ def test_everything_from_elsewhere_is_escaped(ask: Ask) -> None:
             run.identity, settings={HOSTILE: HOSTILE}, encoder=HOSTILE, commit=HOSTILE, set=HOSTILE
         ),
     )
-    b = dataclasses.replace(a, outcomes=tuple(dataclasses.replace(o, abstained=False, measures={}) for o in hostile))
+    b = dataclasses.replace(a, outcomes=tuple(dataclasses.replace(o, abstained=False) for o in hostile))
     for page in (write(a, labels=(HOSTILE,)), write(a, b, labels=(HOSTILE, "other"))):
         tags = {tag for tag, _ in Page(page).tags}
         assert "<script" not in page
