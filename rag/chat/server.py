@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import importlib.util
 import logging
 import os
 import socket
@@ -62,6 +63,8 @@ def serve(
     `root_path` is the path under which a reverse proxy shows it; `allowed_hosts` are the names it is reached by,
     beside this computer's own. Raises UserError for a port that cannot be had, IndexUnavailable for no index.
     """
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise UserError("MCP tools need a package that is not installed. Install it with: pip install 'gradio[mcp]'")
     listener = listen(host, port)
     options = Options(mcp, root_path, auth, tuple(allowed_hosts))
     with tempfile.TemporaryDirectory(prefix="rag-chat-") as scratch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
 
 from chat.library import SmallBackend
@@ -21,7 +22,8 @@ def main() -> None:
     listener = listen("127.0.0.1", given.port)
     quiet_gradio(given.folder)
     auth = (given.auth[0], given.auth[1]) if given.auth else None
-    options = Options(mcp=True, root_path=given.root_path, auth=auth, allowed_hosts=("chat.example",))
+    mcp = importlib.util.find_spec("mcp") is not None
+    options = Options(mcp=mcp, root_path=given.root_path, auth=auth, allowed_hosts=("chat.example",))
     run(application(SmallBackend(), Settings(), given.folder, options), listener, f"http://127.0.0.1:{given.port}")
 
 
