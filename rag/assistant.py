@@ -19,6 +19,7 @@ from rag.index import Index
 from rag.quoting import ONE_THING, SEVERAL_THINGS, select_quotes
 from rag.records import Answer, Document, Passage
 from rag.retrieval import Retrieved, retrieve
+from rag.scoring import RANKING
 from rag.settings import Settings
 from rag.terms import Analyzer
 from rag.versions import IndexFolder
@@ -151,6 +152,7 @@ class Assistant:
             self._settings.passages if k is None else k,
             characters=_PASSAGE_CHARACTERS,
             within=self._within(index, documents),
+            weights=RANKING,
         )
 
     def suggestions(self, near: Sequence[Document] = ()) -> tuple[str, ...]:

@@ -44,9 +44,9 @@ class Weights:
     """Weight of a segment's own cosine beside its chunk's score."""
     coverage: float = 1.0
     """Weight of the share of the question's term weight that the segment holds."""
-    reply: float = 0.6
+    reply: float = 0.3
     """Share of a question's score that its reply takes over."""
-    focus: float = 4.0
+    focus: float = 8.0
     """How much more of it a segment of the reply takes over, times its cosine with what is asked about the subject."""
     carry: float = 0.3
     """Share of the scores before it that a segment takes over, for questions that ask for several things."""
@@ -54,6 +54,10 @@ class Weights:
     """What is left of the score that is carried, from one segment to the next."""
     neighbours: float = 0.5
     """Weight of the mean of the neighbours' scores, added to a segment's own."""
+
+
+RANKING = Weights(reliance=0, own_cosine=0, coverage=0, reply=0, focus=0, carry=0, neighbours=0)
+"""To rank places for a search: there the chunk's fused score alone is best; the rest picks the words that answer."""
 
 
 @dataclass(frozen=True, slots=True)

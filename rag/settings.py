@@ -29,7 +29,7 @@ class Settings:
 
     encoder: str = "all-MiniLM-L6-v2"
     """The bundled encoder, or the name or folder of any sentence-transformers model."""
-    chunk_tokens: int = field(default=128, metadata=_bounds(16, 2048))
+    chunk_tokens: int = field(default=254, metadata=_bounds(16, 2048))
     """Longest chunk, in cl100k tokens; never more than the encoder reads."""
     passages: int = field(default=5, metadata=_bounds(1, 100))
     """Passages retrieved for a question."""
