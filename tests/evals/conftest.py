@@ -58,12 +58,22 @@ def questions() -> QuestionSet:
     return QuestionSet("small", Format.SEEDS, documents, names, tuple(asked), {"questions in a language not read": 2})
 
 
+@pytest.fixture(scope="session")
+def remembered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[tuple[str, str, str], Run]]:
+    """A folder for indexes, and runs by question set, its format and settings: the same run is not made twice."""
+    return tmp_path_factory.mktemp("cache"), {}
+
+
 @pytest.fixture
-def ask(tmp_path: Path, questions: QuestionSet) -> Callable[..., Run]:
-    """Run the small set, or another, under some settings; the index is kept for the whole test."""
+def ask(remembered: tuple[Path, dict[tuple[str, str, str], Run]], questions: QuestionSet) -> Callable[..., Run]:
+    """Run the small set, or another, under some settings."""
+    cache, runs = remembered
 
     def run(changed: dict[str, object] | None = None, asked: QuestionSet | None = None) -> Run:
-        settings = identity.settings_from(changed or {})
-        return running.run(asked or questions, settings, HashingEncoder(), tmp_path / "cache")
+        asked = asked or questions
+        key = (asked.questions_hash, f"{asked.format} {asked.names}", repr(changed or {}))
+        if key not in runs:
+            runs[key] = running.run(asked, identity.settings_from(changed or {}), HashingEncoder(), cache)
+        return runs[key]
 
     return run
