@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PORT ?= 7860
 
-.PHONY: setup chat index test check lint types clean
+.PHONY: setup chat index test check lint types evals screenshots benchmarks clean
 
 setup: $(READY)
 
@@ -24,6 +24,18 @@ chat: index
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+evals: $(READY)
+	$(BIN)/python -m evals run seeds
+	$(BIN)/python -m evals report
+
+screenshots: index
+	$(BIN)/python benchmarks/chat_screenshots.py
+
+benchmarks: index
+	$(BIN)/python benchmarks/query_latency.py
+	$(BIN)/python benchmarks/chat_first_paint.py
+	$(BIN)/python benchmarks/chat_load.py --people 50 --seconds 120
 
 lint: $(READY)
 	$(BIN)/ruff check .

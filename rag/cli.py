@@ -103,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "Open the web chat.")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, default=7860, help="port to listen on (default: 7860)")
+    serve.add_argument("--mcp", action="store_true", help="offer search and ask as MCP tools too")
+    serve.add_argument("--root-path", default="", metavar="PATH", help="path under which a reverse proxy shows the chat")
+    serve.add_argument("--auth", type=_name_and_password, metavar="USER:PASSWORD", help="ask for these (default: nobody)")
+    serve.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME", help="a name the chat is reached by; may be repeated"
+    )
 
     versions = add("versions", _upkeep("versions"), "List the versions of the index.")
     versions.add_argument("--json", action="store_true", help="write as JSON")
@@ -125,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
     info = add("info", _info, "Show the settings, where each comes from, and the index.")
     info.add_argument("--json", action="store_true", help="write as JSON")
     return parser
+
+
+def _name_and_password(text: str) -> tuple[str, str]:
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise argparse.ArgumentTypeError("write it as USER:PASSWORD")
+    return name, password
 
 
 def _port(text: str) -> int:
@@ -216,7 +229,16 @@ def _search(given: argparse.Namespace, effective: Effective) -> int:
 def _serve(given: argparse.Namespace, effective: Effective) -> int:
     from rag.chat.server import serve
 
-    serve(given.index, effective.settings, given.host, given.port)
+    serve(
+        given.index,
+        effective.settings,
+        given.host,
+        given.port,
+        mcp=given.mcp,
+        root_path=given.root_path,
+        auth=given.auth,
+        allowed_hosts=given.allowed_host,
+    )
     return DONE
 
 
