@@ -104,10 +104,18 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, default=7860, help="port to listen on (default: 7860)")
     serve.add_argument("--mcp", action="store_true", help="offer search and ask as MCP tools too")
-    serve.add_argument("--root-path", default="", metavar="PATH", help="path under which a reverse proxy shows the chat")
-    serve.add_argument("--auth", type=_name_and_password, metavar="USER:PASSWORD", help="ask for these (default: nobody)")
     serve.add_argument(
-        "--allowed-host", action="append", default=[], metavar="NAME", help="a name the chat is reached by; may be repeated"
+        "--root-path", default="", metavar="PATH", help="path under which a reverse proxy shows the chat"
+    )
+    serve.add_argument(
+        "--auth", type=_name_and_password, metavar="USER:PASSWORD", help="ask for these (default: nobody)"
+    )
+    serve.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name the chat is reached by; may be repeated",
     )
 
     versions = add("versions", _upkeep("versions"), "List the versions of the index.")
