@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rag.building import BuildReport
 from rag.errors import QuestionError
 from rag.records import Answer, Document, Passage
 from rag.settings import Effective
 from rag.versions import Manifest
+
+if TYPE_CHECKING:
+    from rag.building import BuildReport  # a question does not pay for what building imports
 
 Json = dict[str, object]
 

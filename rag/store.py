@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag.preparing import Prepared
 from rag.records import Anchor, AnchorKind, Chunk, Document, Source, Span
+
+if TYPE_CHECKING:
+    from rag.preparing import Prepared  # only writing needs what it imports: half the cold start of a question
 
 _SCHEMA = """
 CREATE TABLE documents (
