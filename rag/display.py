@@ -88,5 +88,11 @@ def _list_passages(console: Console, passages: Sequence[Passage]) -> None:
         console.print(Padding(Text(text[:_PREVIEW] + ("…" if len(text) > _PREVIEW else "")), (0, 0, 1, 3)))
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave a reader that has gone to the command: rich itself would end the process with an error code."""
+        raise BrokenPipeError
+
+
 def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return _Terminal(highlight=False, markup=False, emoji=False, soft_wrap=False)
