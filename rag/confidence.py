@@ -1,7 +1,7 @@
 """Confidence: is this question answered here?
 
 A logistic regression over a few features that do not depend on the corpus's size. Its coefficients are
-fitted by `python -m evals fit-confidence` and kept, with what they were fitted on, in confidence.json.
+fitted by `python -m evals.fitting` and kept, with what they were fitted on, in confidence.json.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib import resources
 
 from rag.records import Signal
 from rag.retrieval import Retrieved
-from rag.scoring import Query
+from rag.scoring import Query, ScoredSegment
 from rag.terms import STOP_WORDS, Analyzer, Term
 
 _NUMBER = re.compile(r"\d")
@@ -53,51 +53,61 @@ class Model:
 
 
 def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str, float]:
-    """The features of a question and what was found for it, each of the order of 1.
+    """The features of a question and what was found for it, each about in [0, 1].
 
     best_segment, best_passage   highest cosine with a segment and with a chunk
-    bm25                         best BM25 over the highest a chunk could reach, in [0, 1]
-    covered_by_segment           share of the question's term weight in its best segment, neighbours included
-    covered_by_passage           the same for its best passage
-    rarest_missing               rarity, in [0, 1], of the rarest term that the best passage lacks
-    names_missing                share of the names and numbers asked for that the best passage lacks
+    said_and_meant               best product of a segment's cosine and the share of the question's term weight
+                                 that it and its neighbours hold
+    covered_by_passage           highest share of the question's term weight in one passage
+    rarest_missing               rarity of the rarest term that this passage lacks, against the question's rarest
+    names_missing                share of the names and numbers asked for that this passage lacks
+    numbers_missing              share of the numbers asked for that every passage lacks
     kind_found                   1 where the kind of thing asked for (number, date, name) is near, 0 not, 0.5 unasked
     """
     if not retrieved.passages:
         return dict.fromkeys(FEATURES, 0.0)
     weight = {stem: w * retrieved.idf[stem] for stem, w in zip(query.stems, query.stem_weights, strict=True)}
     total = sum(weight.values()) or 1.0
-    held = [frozenset().union(*(s.stems for s in inside)) for inside in retrieved.inside]
-    covered = [sum(w for stem, w in weight.items() if stem in stems) / total for stems in held]
+
+    def share(stems: frozenset[str]) -> float:
+        return sum(w for stem, w in weight.items() if stem in stems) / total
+
+    held = [_stems(inside) for inside in retrieved.inside]
+    covered = [share(stems) for stems in held]
     best = max(range(len(held)), key=lambda i: (covered[i], -i))
-    near = [
-        frozenset().union(*(s.stems for s in inside[max(0, i - 1) : i + 2]))
-        for inside in retrieved.inside
-        for i in range(len(inside))
-    ]
-    highest = max(retrieved.idf.values(), default=1.0) or 1.0
-    missing = [retrieved.idf[stem] / highest for stem in weight if stem not in held[best] and weight[stem] > 0]
-    names = {term.stem for term in _names_and_numbers(query.text, analyzer)}
+    rarest = max(retrieved.idf.values(), default=1.0) or 1.0
+    asked = _names_and_numbers(query.text, analyzer)
+    names = {term.stem for term in asked}
+    numbers = {term.stem for term in asked if _NUMBER.search(term.word)}
     return {
-        "best_segment": max(p.scores.segment or 0.0 for p in retrieved.passages),
-        "best_passage": max(p.scores.dense or 0.0 for p in retrieved.passages),
-        "bm25": min(1.0, retrieved.best_bm25 / (2.2 * total)),
-        "covered_by_segment": max(sum(w for stem, w in weight.items() if stem in stems) / total for stems in near),
+        "best_segment": max(passage.scores.segment or 0.0 for passage in retrieved.passages),
+        "best_passage": max(passage.scores.dense or 0.0 for passage in retrieved.passages),
+        "said_and_meant": max(
+            segment.cosine * share(_stems(inside[max(0, i - 1) : i + 2]))
+            for inside in retrieved.inside
+            for i, segment in enumerate(inside)
+        ),
         "covered_by_passage": covered[best],
-        "rarest_missing": max(missing, default=0.0),
+        "rarest_missing": max((retrieved.idf[stem] / rarest for stem in weight if stem not in held[best]), default=0.0),
         "names_missing": len(names - held[best]) / len(names) if names else 0.0,
-        "kind_found": _kind_found(query.text, [p.text for p in retrieved.passages[:2]]),
+        "numbers_missing": len(numbers - frozenset().union(*held)) / len(numbers) if numbers else 0.0,
+        "kind_found": _kind_found(query.text, [passage.text for passage in retrieved.passages[:2]]),
     }
+
+
+def _stems(segments: Sequence[ScoredSegment]) -> frozenset[str]:
+    """All stems of the segments."""
+    return frozenset().union(*(segment.stems for segment in segments))
 
 
 FEATURES = (
     "best_segment",
     "best_passage",
-    "bm25",
-    "covered_by_segment",
+    "said_and_meant",
     "covered_by_passage",
     "rarest_missing",
     "names_missing",
+    "numbers_missing",
     "kind_found",
 )
 
