@@ -20,6 +20,7 @@ from rag.loaders.worker import OUT_OF_MEMORY, receive, send
 _FILES_PER_PROCESS = 200
 """Then a fresh process takes over: what a library leaks does not add up."""
 _PACKAGE = Path(__file__).resolve().parent.parent.parent
+_OWN_PATH = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Isolated:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": str(_PACKAGE), "PYTHONFAULTHANDLER": ""},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_PACKAGE), *_OWN_PATH]))},
                 start_new_session=True,  # an interrupt at the keyboard is for the build, which then ends this
             )
         self._connection = ours

@@ -19,6 +19,8 @@ from rag.records import AnchorKind, Source
 MAX_PAGES = 20_000
 _MARGIN = 0.12
 """Share of a page's height, at its top and at its bottom, in which headers and footers stand."""
+_GAP = 1.6
+"""Step from one line to the next, in heights of a line, that sets a header apart from the text."""
 _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st", "\u00a0": " "}
 )
@@ -63,12 +65,25 @@ class _Page:
     failed: str = ""
     left_out: list[str] = field(default_factory=list)
 
-    def margin_lines(self) -> list[_Line]:
-        """Lines in the upper or lower margin."""
+    def margins(self) -> list[list[_Line]]:
+        """The block of lines at the upper edge and the one at the lower edge, where they stand apart in the margins."""
         if not self.placed:
-            return [*self.lines[:1], *self.lines[-1:]] if len(self.lines) > 2 else []
+            return [self.lines[:1], self.lines[-1:]] if len(self.lines) > 2 else []
+        ordered = sorted(self.lines, key=lambda line: -line.top)
         low, high = _MARGIN * self.height, (1 - _MARGIN) * self.height
-        return [line for line in self.lines if line.top <= low or line.bottom >= high]
+        upper, lower = _edge(ordered), _edge(ordered[::-1])
+        return [
+            *([upper] if upper and all(line.bottom >= high for line in upper) else []),
+            *([lower] if lower and all(line.top <= low for line in lower) else []),
+        ]
+
+
+def _edge(lines: Sequence[_Line]) -> list[_Line]:
+    """The first lines of a page, seen from one of its edges, up to a gap; none where there is no gap."""
+    for i, (line, following) in enumerate(pairwise(lines), 1):
+        if abs(line.top - following.top) > _GAP * (line.top - line.bottom):
+            return list(lines[:i])
+    return []
 
 
 def load_pdf(data: bytes) -> Content:
@@ -170,18 +185,17 @@ def _leave_out_repeated(pages: Sequence[_Page]) -> int:
     anywhere: Counter[str] = Counter()
     at_place: Counter[tuple[str, int]] = Counter()
     for page in pages:
-        margin = page.margin_lines()
+        margin = [line for block in page.margins() for line in block]
         anywhere.update({line.key for line in margin})
         at_place.update({(line.key, round(line.top / 3)) for line in margin})
     with_text = sum(bool(page.lines) for page in pages)
     enough = max(2, math.ceil(0.4 * with_text))
     touched = 0
     for page in pages:
-        repeated = [
-            line
-            for line in page.margin_lines()
-            if anywhere[line.key] >= enough or at_place[line.key, round(line.top / 3)] >= 3
-        ]
+        repeated: list[_Line] = []
+        for block in page.margins():  # as a whole or not at all: a line of the text may repeat by chance
+            if all(anywhere[x.key] >= enough or at_place[x.key, round(x.top / 3)] >= 3 for x in block):
+                repeated.extend(block)
         if repeated and len(repeated) < len(page.lines):  # a page that is nothing else keeps what it has
             page.left_out = [one_line(line.text) for line in repeated]
             page.lines = [line for line in page.lines if line not in repeated]
@@ -225,8 +239,7 @@ def _write_page(writer: Writer, page: _Page, headings: set[str], words: Counter[
     carried = ""  # the first part of a broken word
     for i, line in enumerate(page.lines):
         if before is not None and not carried:
-            gap = before.bottom - line.top
-            writer.end_lines(2 if page.placed and leading and gap > leading else 1)
+            writer.end_lines(2 if page.placed and leading and before.top - line.top > leading else 1)
         text = carried + line.text.strip()
         carried = ""
         following = page.lines[i + 1].text.strip() if i + 1 < len(page.lines) else ""
@@ -241,12 +254,9 @@ def _write_page(writer: Writer, page: _Page, headings: set[str], words: Counter[
 
 
 def _leading(lines: Sequence[_Line]) -> float:
-    """The gap between two lines from which a paragraph ends: half again as much as is usual on the page, in points."""
-    gaps = sorted(a.bottom - b.top for a, b in pairwise(lines) if a.bottom > b.top)
-    if not gaps:
-        return 0.0
-    height = sorted(line.top - line.bottom for line in lines)[len(lines) // 2]
-    return gaps[len(gaps) // 2] + 0.5 * max(height, 1.0)
+    """The step from line to line above which a paragraph ends: a quarter more than is usual on the page, in points."""
+    steps = sorted(a.top - b.top for a, b in pairwise(lines) if a.top > b.top)
+    return 1.25 * steps[(len(steps) - 1) // 2] if steps else 0.0
 
 
 def _broken(text: str, following: str, words: Counter[str]) -> str | None:

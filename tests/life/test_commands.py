@@ -1,0 +1,155 @@
+"""The commands of the life of an index, from the outside: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rag import doctor
+from rag.cli import main
+from rag.encoding import HashingEncoder
+from rag.errors import UserError
+from rag.versions import CHUNK_VECTORS, IndexFolder
+from rag.watching import follow
+
+from .test_updates import folder, write
+
+__all__ = ["folder"]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command on one index folder with the fake encoder: exit code, stdout and stderr."""
+    monkeypatch.setattr("rag.upkeep.open_encoder", lambda *_: HashingEncoder())
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = main([*arguments, "--index", str(tmp_path / "index")])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_versions_come_and_go(run: Run, folder: Path, tmp_path: Path) -> None:
+    """Build three versions, list, roll back, prune; the live one is never removed."""
+    made = []
+    for i in range(3):
+        write(folder, "00.md", 50 + i)
+        code, out, _ = run("index", str(folder))
+        assert code == 0
+        made.append(out.split()[1])
+    listed = json.loads(run("versions", "--json")[1])
+    assert [(entry["version"], entry["live"]) for entry in listed] == [*((v, False) for v in made[:2]), (made[2], True)]
+    assert run("rollback") == (0, f"Index {made[1]} is live; before it was {made[2]}.\n", "")
+    assert run("rollback", made[0])[0] == 0
+    code, _, error = run("rollback")
+    assert (code, "There is no version before" in error) == (1, True)
+    code, _, error = run("rollback", "yesterday")
+    assert (code, "Versions: " in error) == (1, True)
+    assert run("prune", "--keep", "1")[1] == f"Removed 2 versions: {made[1]}, {made[2]}.\n"
+    assert IndexFolder(tmp_path / "index").names() == [made[0]]
+    assert run("prune", "--keep", "0")[0] == 1
+
+
+def test_damaged_version_is_not_rolled_back_to(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A version that does not open stays where it is, and the live one live."""
+    run("index", str(folder))
+    write(folder, "00.md", 50)
+    run("index", str(folder))
+    index = IndexFolder(tmp_path / "index")
+    live, old = index.current(), index.names()[0]
+    (index.versions / old / CHUNK_VECTORS).write_bytes(b"")
+    code, _, error = run("rollback")
+    assert (code, index.current()) == (1, live)
+    assert "is not the file that was built" in error
+    assert run("verify")[0] == 0
+    code, out, _ = run("verify", old)
+    assert (code, "FAILED files" in out) == (1, True)
+
+
+def test_report_says_what_was_done(run: Run, folder: Path) -> None:
+    """On screen and as JSON: files seen, what changed, what was left out and why."""
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    code, out, error = run("index", str(folder))
+    assert code == 3
+    assert "  13 files seen, 12 indexed, 1 left out\n  added: 12 (00.md, " in out
+    assert "left out: 'picture.png' has a kind that is not read" in error
+    report = json.loads(run("index", str(folder), "--json")[1])
+    assert (report["unchanged"], report["files"], report["changes"]["unchanged"]) == (True, 13, 12)
+    assert [entry["path"] for entry in report["skipped"]] == ["picture.png"]
+
+
+def test_dry_run_and_strict(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A dry run makes no version; with --strict both a dry run and a build fail for a loss."""
+    code, out, _ = run("index", str(folder), "--dry-run")
+    assert (code, "added: 12" in out, "to encode: " in out) == (0, True, True)
+    assert not (tmp_path / "index").exists()
+    (folder / "empty.md").touch()
+    assert run("index", str(folder), "--dry-run", "--strict")[0] == 1
+    code, _, error = run("index", str(folder), "--strict")
+    assert (code, "would be left out: empty.md is empty" in error) == (1, True)
+
+
+def test_doctor_names_what_is_not_well(run: Run, folder: Path, tmp_path: Path) -> None:
+    """Each line is ok or names the command that mends it, and the exit code says which."""
+    code, out, _ = run("doctor")
+    assert (code, "FAILED index: There is no index" in out, "rag index" in out) == (1, True, True)
+    run("index", str(folder))
+    code, out, _ = run("doctor", "--json")
+    report = json.loads(out)
+    assert {check["name"]: check["ok"] for check in report["checks"]}["index"]
+    assert code == (0 if report["ok"] else 1)
+
+
+def test_doctor_sees_a_port_in_use() -> None:
+    """A port that someone listens on is named, with another one."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        check = doctor._port("127.0.0.1", port)
+    assert (check.ok, f"--port {port + 1}" in check.said) == (False, True)
+
+
+def test_watch_follows_a_folder(tmp_path: Path, folder: Path) -> None:
+    """A change is built once it has settled; what happens in the index folder is not a change."""
+    index = folder / "index"
+    index.mkdir()
+    stopped, built = threading.Event(), list[float]()
+    thread = threading.Thread(target=follow, args=([folder], index, lambda: built.append(time.time()), stopped))
+    thread.start()
+    try:
+        _until(lambda: len(built) == 1)
+        time.sleep(0.5)
+        (index / "CURRENT").write_text("x")
+        write(folder, "00.md", 99)
+        _until(lambda: len(built) == 2)
+        (index / "CURRENT").write_text("y")
+        (folder / ".hidden.md").write_text("y")
+        time.sleep(1.5)
+        assert len(built) == 2
+    finally:
+        stopped.set()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_watching_what_is_not_there(tmp_path: Path) -> None:
+    """A root that is missing is named before anything is watched."""
+    with pytest.raises(UserError, match="nowhere"):
+        follow([tmp_path / "nowhere"], tmp_path / "index", lambda: None)
+
+
+def _until(true: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)

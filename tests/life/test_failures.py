@@ -1,0 +1,128 @@
+"""Failures: killed builds, full and read-only disks, damaged files: a clear error, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from rag.building import build_corpus
+from rag.encoding import HashingEncoder
+from rag.errors import BuildError, IndexUnavailable
+from rag.index import Index
+from rag.loading import CorpusFile, Skipped, find_files
+from rag.settings import Settings
+from rag.verifying import verify
+from rag.versions import IndexFolder
+
+from .test_updates import build, folder, write
+
+__all__ = ["folder"]
+BUILDER = Path(__file__).parent / "builder.py"
+
+
+def test_killed_builds_leave_the_live_version(tmp_path: Path, folder: Path) -> None:
+    """Builds killed at random moments: what is live always opens and verifies, and the next build finishes."""
+    build(folder, tmp_path / "index")
+    chosen = random.Random(3)
+    killed = 0
+    for round_ in range(8):
+        for i in range(12):
+            write(folder, f"{i:02}.md", 1000 * (round_ + 1) + i)
+        started = subprocess.Popen([sys.executable, str(BUILDER), str(folder), str(tmp_path / "index")])
+        time.sleep(chosen.uniform(0.3, 1.6))
+        started.send_signal(signal.SIGKILL)
+        killed += started.wait() == -signal.SIGKILL
+        live = IndexFolder(tmp_path / "index").live()
+        assert all(check.ok for check in verify(live, HashingEncoder)), f"after round {round_}"
+    build(folder, tmp_path / "index")
+    assert all(check.ok for check in verify(IndexFolder(tmp_path / "index").live(), HashingEncoder))
+    assert not list((tmp_path / "index" / "versions").glob(".*"))
+    assert killed > 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
+    yield mount
+    subprocess.run(["umount", "-l", str(mount)], check=False)
+
+
+def test_full_disk(small_disk: Path, folder: Path) -> None:
+    """The build says that the disk is full, leaves nothing behind, and the live version answers."""
+    version = build(folder, small_disk / "index").version
+    for i in range(200):
+        write(folder, f"more-{i}.md", 5000 + i, sentences=40)
+    with pytest.raises(BuildError, match=r"could not be written: .*(full|No space)"):
+        build(folder, small_disk / "index")
+    assert IndexFolder(small_disk / "index").current() == version
+    assert not list((small_disk / "index" / "versions").glob(".*"))
+    assert all(check.ok for check in verify(IndexFolder(small_disk / "index").live(), HashingEncoder))
+
+
+def test_folder_that_may_not_be_written(tmp_path: Path, folder: Path) -> None:
+    """A read-only index folder is named as such."""
+    build(folder, tmp_path / "index")
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    (tmp_path / "index").chmod(0o500)
+    try:
+        write(folder, "05.md", 77)
+        with pytest.raises(BuildError, match="cannot be written"):
+            build(folder, tmp_path / "index")
+    finally:
+        (tmp_path / "index").chmod(0o700)
+
+
+def test_cut_and_flipped_files_are_found(tmp_path: Path, folder: Path) -> None:
+    """Whatever byte of a version is changed, and wherever a file is cut, it does not open."""
+    build(folder, tmp_path / "index")
+    live = IndexFolder(tmp_path / "index").live()
+    chosen = random.Random(5)
+    for path in sorted(live.iterdir()):
+        whole = path.read_bytes()
+        for _ in range(6):
+            at = chosen.randrange(len(whole))
+            for damaged in (whole[:at] + bytes([whole[at] ^ (1 << chosen.randrange(8))]) + whole[at + 1 :], whole[:at]):
+                path.write_bytes(damaged)
+                with pytest.raises(IndexUnavailable):
+                    Index.open(live)
+                assert not all(check.ok for check in verify(live, HashingEncoder))
+        path.write_bytes(whole)
+    Index.open(live).close()
+
+
+def test_damaged_stash_is_made_anew(tmp_path: Path, folder: Path) -> None:
+    """A damaged cache of documents costs time only."""
+    build(folder, tmp_path / "index")
+    (tmp_path / "index" / "cache" / "documents.sqlite").write_bytes(b"no database" * 1000)
+    write(folder, "05.md", 77)
+    assert build(folder, tmp_path / "index").changes.changed == ("05.md",)
+
+
+def test_file_deleted_while_the_build_reads(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is gone once its turn comes is reported, and the rest is indexed."""
+
+    def found_then_gone(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
+        found = find_files(roots)
+        (folder / "05.md").unlink()
+        return found
+
+    monkeypatch.setattr("rag.scanning.find_files", found_then_gone)
+    report = build_corpus([folder], tmp_path / "index", Settings(), HashingEncoder)
+    assert [(s.path, s.reason) for s in report.skipped] == [("05.md", "cannot be read: No such file or directory")]
+    assert report.documents == 11

@@ -1,0 +1,151 @@
+"""Real files of every format: what is read, and that a quote is found again by its page, slide, time or section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.errors import LoadError
+from rag.loaders.isolation import Isolated
+from rag.loading import CorpusFile, load_document, read_content, read_file
+from rag.location import location
+from rag.records import Document, Source
+from rag.sources import SourceEntry
+
+FILES = Path(__file__).parent / "files"
+
+
+@pytest.fixture(scope="module")
+def isolated() -> Iterator[Isolated]:
+    """One reading process for all files."""
+    with Isolated() as opened:
+        yield opened
+
+
+def corpus_file(name: str) -> CorpusFile:
+    return CorpusFile(FILES / name, name, SourceEntry(Source()))
+
+
+def load(name: str, isolated: Isolated) -> Document:
+    return load_document(corpus_file(name), max_bytes=2**24, isolated=isolated)
+
+
+@pytest.mark.parametrize(
+    ("name", "quote", "where"),
+    [
+        ("chromium.pdf", "The largest thing is not here", ""),
+        ("chromium.pdf", "only 5 of 27\nclay dams do.1 The difference is largest", "p. 1"),
+        ("chromium.pdf", "“The sea does not wait, so you do.”", "p. 2"),
+        ("writer.pdf", "17 still hold a\ndam that keeps water", "p. 1, section Introduction"),
+        ("writer.pdf", "because a current of that strength", "p. 1, section State of the dams"),
+        ("writer.pdf", "Record the sound of a working wheel", "p. 2, section Recommendations"),
+        ("columns.pdf", "The workers were paid by the barrel,\nwhich is why the parish books\ncomplain", "p. 1"),
+        ("columns.pdf", "Efficient evaporation was difficult to\nfind", "p. 1"),
+        ("pages.pdf", "afraid\nof the water and said so in verse", "p. 1"),
+        ("pages.pdf", "that a bishop weighs more than a sheep; the\nwell-known answer", "p. 2"),
+        ("labels.pdf", "the final ledger floated to\nDenmark.", "p. 1 (printed xii)"),
+        ("labels.pdf", "A cow cost forty öre", "p. 2 (printed 1)"),
+        ("numbered.pdf", "This page is about thanks and nothing else", "p. 2 (printed ii)"),
+        ("numbered.pdf", "Rope. This page is about rope", "p. 5 (printed 3)"),
+        ("mixed.pdf", "Page 4 has words of its own", "p. 4"),
+        ("report.docx", "only 5 of 27 clay dams do", "section State of the dams, "),
+        ("report.docx", "Skarholmen | stone | yes", "section State of the dams, "),
+        ("report.docx", "loses less than a hand’s breadth", "section State of the dams, "),
+        ("writer.docx", "She kept a tide table nailed to the door", "section 2.2 What the millers said, "),
+        ("tracked.docx", "The dam always held.", "section Repairs, "),
+        ("tracked.docx", "A form field says: nine metres.", "section Repairs, "),
+        ("tracked.docx", "Stone | 90 euros", "section Money, "),
+        ("slides.pptx", "Nobody has to wait for rain", "slide 2, section Why tides"),
+        ("slides.pptx", "the mill at Ravnsund ran for 766 years", "slide 2, notes, section Why tides"),
+        ("slides.pptx", "clay | 27 | 5", "slide 3, section What failed"),
+        ("impress.pptx", "Repair the stone dams first.", "slide 4, section What to do"),
+        ("impress.pptx", "the mill at Ravnsund ran for 766 years", "slide 2, notes, section Why tides"),
+        ("report.html", "“The sea does not wait, so you do.”", "section 2.2 What the millers said, "),
+        ("page.html", "none in a wet one.", "section Salt pans of Lindmark, "),
+        ("page.html", "1841       40\n1842        0", "section Workers, "),
+        ("report.epub", "Leave clay dams that have failed", "section Recommendations, "),
+        ("panel.vtt", "welcome to the panel & the debate.", "00:00:01, Ruby Osman"),
+        ("panel.vtt", "The sea does not wait, so you do.", "00:14:05, Ines Aldane"),
+        ("panel.vtt", "Thank you.", "01:00:00, Ruby Osman"),
+        ("dialogue.srt", "and then the flood came.", "00:00:04, JAN"),
+        ("dialogue.srt", "When?", "00:00:09, MARA"),
+        ("faq.csv", "How long, then?\n766 years.\nUntil 1953.", "row 2"),
+        ("faq.csv", 'The "flood"', "row 3"),
+    ],
+)
+def test_quote_is_found_at_its_place(name: str, quote: str, where: str, isolated: Isolated) -> None:
+    """The words stand in the text, once, and their location is what a reader of the file would look for."""
+    document = load(name, isolated)
+    if not where:
+        assert quote not in document.text
+        return
+    assert document.text.count(quote) == 1, document.text
+    start = document.text.index(quote)
+    assert location(document, start, start + len(quote)).startswith(where)
+
+
+@pytest.mark.parametrize(
+    ("name", "unwanted"),
+    [
+        ("chromium.pdf", "file:///"),  # the footer on each page
+        ("pages.pdf", "ferries of the sound"),  # the header on each page
+        ("tracked.docx", "never"),  # deleted with tracking on
+        ("page.html", "cookies"),
+        ("page.html", "Archive of letters"),
+        ("page.html", "pepper"),
+        ("page.html", "Hidden words"),
+        ("page.html", "do not index me"),
+        ("panel.vtt", "color"),
+        ("panel.vtt", "<"),
+    ],
+)
+def test_furniture_is_left_out(name: str, unwanted: str, isolated: Isolated) -> None:
+    """Headers, footers, menus, scripts and what was deleted are not text."""
+    assert unwanted not in load(name, isolated).text
+
+
+def test_pages_are_counted(isolated: Isolated) -> None:
+    """A blank page is empty; a scanned one among others is dropped, and named."""
+    file = corpus_file("mixed.pdf")
+    pages = read_content(file, read_file(file, 2**24), isolated).pages
+    assert (pages.seen, pages.empty, pages.dropped) == (4, 1, ("p. 2 is a picture without text",))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("scan.pdf", "is a scan: none of its 1 pages has text"), ("encrypted.pdf", "is encrypted with a password")],
+)
+def test_file_without_readable_text_is_named_as_such(name: str, reason: str, isolated: Isolated) -> None:
+    """The reason says what is the matter and what to do."""
+    with pytest.raises(LoadError, match=reason):
+        load(name, isolated)
+
+
+def test_a_file_says_of_itself_what_it_is(isolated: Isolated) -> None:
+    """Title, authors, date, language and speakers come from the file where it names them."""
+    page, talk = load("page.html", isolated).source, load("panel.vtt", isolated).source
+    assert (page.title, page.publisher, page.authors) == ("Salt pans of Lindmark", "The Salt Society", ("Per Ostrow",))
+    assert (page.date, page.language) == ("2022-08-01", "en-GB")
+    assert (talk.title, talk.language, talk.speakers) == ("Panel on tide mills", "en", ("Ruby Osman", "Ines Aldane"))
+    assert load("report.docx", isolated).source.authors == ("Ines Aldane",)
+
+
+def test_what_sources_toml_says_wins(isolated: Isolated) -> None:
+    """An entry's title replaces the file's own, and its other fields stay."""
+    file = CorpusFile(FILES / "page.html", "page.html", SourceEntry(Source(title="Mine")))
+    source = load_document(file, max_bytes=2**24, isolated=isolated).source
+    assert (source.title, source.publisher) == ("Mine", "The Salt Society")
+
+
+@pytest.mark.parametrize("path", sorted(FILES.iterdir()), ids=lambda path: path.name)
+def test_anchors_fit_the_text(path: Path, isolated: Isolated) -> None:
+    """Anchors are in order, within the text, and begin on a character that is read."""
+    try:
+        document = load(path.name, isolated)
+    except LoadError:
+        return
+    starts = [anchor.start for anchor in document.anchors]
+    assert starts == sorted(starts)
+    assert all(0 <= start < len(document.text) and not document.text[start].isspace() for start in starts)

@@ -1,0 +1,156 @@
+"""Hostile files: each costs itself alone, within limits, and says why."""
+
+from __future__ import annotations
+
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from rag.errors import LoadError
+from rag.loaders.isolation import Isolated, LimitReached, Limits
+from rag.loaders.registry import DIRECT, ISOLATED, loader
+
+FILES = Path(__file__).parent / "files"
+
+
+@pytest.fixture(scope="module")
+def isolated() -> Iterator[Isolated]:
+    """One reading process for all files."""
+    with Isolated(Limits(seconds=20, memory_mib=1024)) as opened:
+        yield opened
+
+
+def replaced(name: str, part: str, data: bytes) -> bytes:
+    """A real package with one part replaced."""
+    buffer = BytesIO()
+    with zipfile.ZipFile(FILES / name) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.namelist():
+            new.writestr(entry, data if entry == part else old.read(entry))
+    return buffer.getvalue()
+
+
+LAUGHS = b'<?xml version="1.0"?><!DOCTYPE z [<!ENTITY a "haha">' + b"".join(
+    b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 50) for i in range(8)
+)
+PARTS = [
+    ("report.docx", "word/document.xml"),
+    ("slides.pptx", "ppt/slides/slide2.xml"),
+    ("report.epub", "EPUB/content.opf"),
+]
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
+def test_zip_bomb(name: str, part: str, isolated: Isolated) -> None:
+    """A part of 100 MB of spaces in 100 kB is not unpacked."""
+    bomb = replaced(name, part, b"<x>" + b" " * 100_000_000 + b"</x>")
+    assert len(bomb) < 200_000
+    _refused(Path(name).suffix, bomb, isolated, "unpacks to far more|slide 2 unpacks|has no text")
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
+@pytest.mark.parametrize(
+    "xml",
+    [
+        LAUGHS + b"]><z>&i;</z>",
+        b'<!DOCTYPE z [<!ENTITY a SYSTEM "file:///etc/passwd">]><z>&a;</z>',
+        b"<a>" * 100_000,
+        b"<a",
+        b"",
+    ],
+    ids=["laughs", "external", "deep", "cut", "empty"],
+)
+def test_xml_bomb(name: str, part: str, xml: bytes, isolated: Isolated) -> None:
+    """Entities are not expanded, nothing outside is read, and bottomless nesting ends in a reason."""
+    started = time.perf_counter()
+    try:
+        content = isolated.load(Path(name).suffix, replaced(name, part, xml))
+    except LoadError:
+        pass
+    else:  # a deck of which one slide is bad keeps the others, and says so
+        assert "root:" not in content.text
+        assert any("slide 2" in page for page in content.pages.dropped)
+    assert time.perf_counter() - started < 20
+
+
+@pytest.mark.parametrize("suffix", [".docx", ".pptx", ".epub"])
+def test_locked_office_file(suffix: str, isolated: Isolated) -> None:
+    """An encrypted Office file, which is no zip, is named as one."""
+    _refused(suffix, bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 512, isolated, "encrypted with a password")
+
+
+@pytest.mark.parametrize("suffix", sorted({*ISOLATED, *DIRECT}))
+@pytest.mark.parametrize(
+    "data", [b"\x89PNG\r\n\x1a\n" + bytes(range(256)), b"%PDF-1.7\n", b"PK\x03\x04", b"\xff\xfe\x00"]
+)
+def test_wrong_ending(suffix: str, data: bytes, isolated: Isolated) -> None:
+    """Bytes of another kind end in a reason or in text, never in another error."""
+    assert "Error" not in _said(suffix, data, isolated)
+
+
+def test_pdf_of_pages_in_a_circle(isolated: Isolated) -> None:
+    """A page tree that contains itself ends in a reason."""
+    pdf = (
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[2 0 R 2 0 R]/Count 1000000>>endobj\n"
+        b"trailer<</Root 1 0 R>>\n"
+    )
+    with pytest.raises(LoadError):
+        isolated.load(".pdf", pdf)
+
+
+def test_html_with_a_million_nested_tags() -> None:
+    """The words in the middle are read or a limit is reached, and the next file is read."""
+    data = b"<div>" * 1_000_000 + b"the middle" + b"</div>" * 1_000_000
+    with Isolated(Limits(seconds=3, seconds_per_mib=0)) as isolated:
+        assert _said(".html", data, isolated) in ("the middle\n", "takes longer than 3 seconds to read")
+        assert isolated.load(".html", b"<p>next</p>").text == "next\n"
+
+
+def test_time_limit_costs_one_file() -> None:
+    """A file that takes too long is given up, and the next one is read."""
+    slow = b"WEBVTT\n\n"
+    with Isolated(Limits(seconds=0.5, seconds_per_mib=0)) as isolated:
+        isolated.load(".html", b"<p>warm</p>")
+        deep = b"<b><i>" * 400_000 + slow  # misnested inline tags: each makes the next more expensive
+        with pytest.raises(LimitReached, match=r"takes longer than|memory"):
+            isolated.load(".html", deep + b"<p>" * 400_000)
+        assert isolated.load(".html", b"<p>next</p>").text == "next\n"
+
+
+def test_memory_limit_costs_one_file() -> None:
+    """A file that needs more memory than it may is given up, and the next one is read."""
+    with Isolated(Limits(memory_mib=256)) as isolated:
+        with pytest.raises(LoadError, match=r"memory|crash|parse HTML"):
+            isolated.load(".html", b"<p>x" * 8_000_000)
+        assert isolated.load(".html", b"<p>next</p>").text == "next\n"
+
+
+def test_cut_and_flipped_files_end_in_a_reason_or_text(isolated: Isolated) -> None:
+    """Every real file, cut at some places and with some bytes changed, is read in part or refused."""
+    for path in sorted(FILES.iterdir()):
+        data = path.read_bytes()
+        for share in (0.1, 0.5, 0.95):
+            cut = int(len(data) * share)
+            flipped = bytearray(data)
+            flipped[cut] ^= 0xFF
+            for damaged in (data[:cut], bytes(flipped)):
+                assert "Error:" not in _said(path.suffix, damaged, isolated)
+
+
+def _refused(suffix: str, data: bytes, isolated: Isolated, reason: str) -> None:
+    assert re.search(reason, _said(suffix, data, isolated))
+
+
+def _said(suffix: str, data: bytes, isolated: Isolated) -> str:
+    """The text with what was dropped of it, or the reason why there is none."""
+    try:
+        content = isolated.load(suffix, data) if suffix in ISOLATED else loader(suffix)(data)
+    except LoadError as error:
+        return str(error)
+    content.text.encode()
+    return content.text + " ".join(content.pages.dropped)
