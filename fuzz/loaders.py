@@ -20,14 +20,17 @@ with atheris.instrument_imports(include=["rag"]):
     from rag.loaders.registry import DIRECT, ISOLATED, loader
     from rag.loading import LOADERS
 
-FILES = Path(__file__).parent.parent / "tests" / "loaders" / "files"
 SUFFIX = "." + sys.argv.pop(1)
+with atheris.instrument_imports(include=["rag"]):
+    LOAD = loader(SUFFIX) if SUFFIX in {**ISOLATED, **DIRECT} else None
+
+FILES = Path(__file__).parent.parent / "tests" / "loaders" / "files"
 ZIPPED = SUFFIX in (".docx", ".pptx", ".epub")
 
 
 def load(data: bytes) -> Content:
     """The content by whichever loader reads the kind."""
-    return loader(SUFFIX)(data) if SUFFIX in {**ISOLATED, **DIRECT} else Content(*LOADERS[SUFFIX](data))
+    return LOAD(data) if LOAD else Content(*LOADERS[SUFFIX](data))
 
 
 def one_input(data: bytes) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -32,7 +33,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _TITLE_OF_A_PROGRAM = re.compile(
     r"^(microsoft \w+ - |untitled|slide \d|document\d*$)|\.(docx?|pptx?|indd|tex|dvi|pdf)$", re.I
 )
-_NAMED_PAGES = 5
+_DAMAGED = (pypdfium2.PdfiumError, UnicodeDecodeError)
+"""What is raised for a part of a file that cannot be made sense of."""
 
 
 @dataclass(slots=True)
@@ -135,11 +137,12 @@ def _content(pages: Sequence[_Page], outline: Sequence[tuple[int, str]], source:
 def _read_page(document: pypdfium2.PdfDocument, number: int) -> _Page:
     page = _Page(number)
     try:
-        page.printed = clean(document.get_page_label(number - 1)).strip()
         opened = document[number - 1]
     except pypdfium2.PdfiumError:
         page.failed = "cannot be read"
         return page
+    with suppress(*_DAMAGED):
+        page.printed = clean(document.get_page_label(number - 1)).strip()
     try:
         page.height = opened.get_height()
         layer = opened.get_textpage()
@@ -149,7 +152,7 @@ def _read_page(document: pypdfium2.PdfDocument, number: int) -> _Page:
         if not page.lines:
             kinds = (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING)
             page.picture = next(opened.get_objects(filter=kinds, max_depth=4), None) is not None
-    except (pypdfium2.PdfiumError, UnicodeDecodeError):
+    except _DAMAGED:
         page.failed = "cannot be read"
     finally:
         opened.close()
@@ -288,17 +291,17 @@ def _outline(document: pypdfium2.PdfDocument) -> list[tuple[int, str]]:
                 found.append((index + 1, one_line(clean(mark.get_title()))))
             if len(found) >= 10_000:
                 break
-    except pypdfium2.PdfiumError:
+    except _DAMAGED:
         pass  # a damaged outline costs the headings, not the text
     return found
 
 
 def _source(document: pypdfium2.PdfDocument) -> Source:
-    try:
-        described = document.get_metadata_dict(skip_empty=True)
-    except pypdfium2.PdfiumError:
-        return Source()
-    title, author = (one_line(clean(described.get(key, ""))) for key in ("Title", "Author"))
+    described = {"Title": "", "Author": ""}
+    for key in described:
+        with suppress(*_DAMAGED):
+            described[key] = one_line(clean(document.get_metadata_value(key)))
+    title, author = described.values()
     return Source(
         title="" if _TITLE_OF_A_PROGRAM.search(title) else title[:300],
         authors=tuple(part for name in re.split(r"[;,]", author)[:20] if (part := name.strip()[:100])),

@@ -142,6 +142,12 @@ def test_cut_and_flipped_files_end_in_a_reason_or_text(isolated: Isolated) -> No
                 assert "Error:" not in _said(path.suffix, damaged, isolated)
 
 
+@pytest.mark.parametrize("path", sorted((FILES.parent / "findings").iterdir()), ids=lambda path: path.name)
+def test_what_fuzzing_found(path: Path, isolated: Isolated) -> None:
+    """Files that once made a loader fail are read, or refused with a reason."""
+    assert "Error" not in _said(path.suffix, path.read_bytes(), isolated)
+
+
 def _refused(suffix: str, data: bytes, isolated: Isolated, reason: str) -> None:
     assert re.search(reason, _said(suffix, data, isolated))
 
