@@ -33,8 +33,8 @@ def location(document: Document, start: int, end: int) -> str:
         return ", ".join(parts)
     if not document.path.lower().endswith(_WITH_LINES):
         return ", ".join([*parts, _share(document, start)])
-    ends = [match.start() for match in _LINE_END.finditer(document.text)]
-    first, last = (bisect.bisect_left(ends, offset) + 1 for offset in (start, end - 1))
+    ends = [match.end() for match in _LINE_END.finditer(document.text)]
+    first, last = (bisect.bisect_right(ends, offset) + 1 for offset in (start, end - 1))
     parts.append(f"line {first}" if first == last else f"lines {first}–{last}")
     line_start = ends[first - 2] if first > 1 else 0
     line_end = ends[first - 1] if first <= len(ends) else len(document.text)
