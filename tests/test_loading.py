@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import BuildError, LoadError, SourcesError
-from rag.loading import CorpusFile, decode, find_files, load_document, load_markdown
+from rag.loading import CorpusFile, find_files, load_document, load_markdown
 from rag.records import AnchorKind, Document, Source
 from rag.sources import SourceEntry
+from rag.texts import decode
 
 MIB = 2**20
 SHA256 = {

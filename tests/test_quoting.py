@@ -1,0 +1,54 @@
+"""Quoting, whatever its rules: exact stretches, apart, few, and never half a word."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from generated import inside_word
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.conversation import understand
+from rag.encoding import HashingEncoder
+from rag.index import Index
+from rag.quoting import MAX_WORDS, ONE_THING, QuoteRules, select_quotes
+from rag.retrieval import Retrieved, retrieve
+from rag.terms import Analyzer
+
+WORDS = "digital economy China province talent GDP Hefei 5G 2024 innovation what hurdles do face Ruby finance".split()
+
+
+@settings(max_examples=40)
+@given(
+    words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=8),
+    most=st.integers(1, 6),
+    least=st.floats(0, 1),
+    total=st.integers(0, 400),
+)
+def test_quotes_keep_the_contract_under_any_rules(
+    hashing_index: Index, words: list[str], most: int, least: float, total: int
+) -> None:
+    """At most as many as asked for, within a passage, apart, of whole words, 60 at most, scored from 0 to 1."""
+    query = understand(" ".join(words), (), HashingEncoder(), Analyzer())
+    retrieved = retrieve(hashing_index, query, 5, characters=1200)
+    quotes = select_quotes(retrieved, most, QuoteRules(least=least, words=total))
+    assert len(quotes) <= most
+    for quote in quotes:
+        text = quote.document.text
+        assert quote.text == text[quote.start : quote.end] == quote.text.strip()
+        assert not inside_word(text, quote.start)
+        assert not inside_word(text, quote.end)
+        assert len(quote.text.split()) <= MAX_WORDS
+        assert 0 <= quote.score <= 1
+        assert any(
+            p.document.id == quote.document.id and p.start <= quote.start and quote.end <= p.end
+            for p in retrieved.passages
+        )
+    spans = sorted((q.document.path, q.start, q.end) for q in quotes)
+    assert all(a[0] != b[0] or a[2] <= b[1] for a, b in pairwise(spans))
+    assert [q.score for q in quotes] == sorted((q.score for q in quotes), reverse=True)
+
+
+def test_nothing_found_is_nothing_quoted() -> None:
+    """Without passages there are no quotes."""
+    assert select_quotes(Retrieved((), (), {}, 0.0), 6, ONE_THING) == ()
