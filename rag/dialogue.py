@@ -37,14 +37,15 @@ def asks(text: str) -> bool:
     return not any(mark in text for mark in ".!?:;") and bool(_SPOKEN_QUESTION.search(text))
 
 
-def questions(texts: Sequence[str], adjoining: Sequence[bool]) -> list[bool]:
+def questions(asking: Sequence[bool], adjoining: Sequence[bool]) -> list[bool]:
     """Which stretches of running text belong to a question; what stands between two parts of one does too.
 
-    `adjoining[i]` says that stretch i follows stretch i - 1 in the same document.
+    `asking[i]` says that stretch i is worded as a question, `adjoining[i]` that it follows stretch i - 1 in the
+    same document.
     """
-    found = [asks(text) for text in texts]
+    found = list(asking)
     last = -_GAP
-    for i, is_question in enumerate(list(found)):
+    for i, is_question in enumerate(asking):
         if not adjoining[i]:
             last = -_GAP
         if is_question:

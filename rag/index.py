@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from rag.dialogue import asks
 from rag.encoding import EncoderCard
 from rag.errors import IndexUnavailable
+from rag.records import Span
 from rag.store import Store
 from rag.vectors import FaissVectors
 from rag.versions import CHUNK_VECTORS, REBUILD, SEGMENT_VECTORS, STORE, Manifest, check_files
+
+_CHUNKS_READ = 8192
+"""Chunks whose segments are kept once read: some 3 KiB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment as scoring needs it."""
+
+    number: int
+    span: Span
+    stems: frozenset[str]
+    asks: bool
+    """True where it is worded as a question."""
 
 
 class Index:
@@ -22,6 +40,16 @@ class Index:
         self.store = store
         self.chunk_vectors = chunk_vectors
         self.segment_vectors = segment_vectors
+        self.segments_of = lru_cache(maxsize=_CHUNKS_READ)(self._segments_of)
+        """A chunk's document number and its segments."""
+
+    def _segments_of(self, chunk: int) -> tuple[int, tuple[Segment, ...]]:
+        number, _, inside = self.store.chunk(chunk)
+        text = self.store.document(number).text
+        rows = zip(inside, self.store.segments(inside), strict=True)
+        return number, tuple(
+            Segment(i, span, frozenset(terms.split()), asks(text[span.start : span.end])) for i, (span, terms) in rows
+        )
 
     @classmethod
     def open(cls, folder: Path, *, checked: bool = False) -> Index:

@@ -95,7 +95,7 @@ def _neighbourhood(index: Index, chunks: Sequence[int]) -> list[int]:
     """The chunks with the ones before and after them in the same document, in order; more after the best ones."""
     wanted: set[int] = set()
     for rank, chunk in enumerate(chunks):
-        bounds = index.store.chunk_range(index.store.chunk(chunk)[0])
+        bounds = index.store.chunk_range(index.segments_of(chunk)[0])
         after = _CHUNKS_AFTER if rank < _FOLLOWED else 1
         wanted.update(range(max(bounds.start, chunk - 1), min(bounds.stop, chunk + after + 1)))
     return sorted(wanted)

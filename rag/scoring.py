@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,18 +110,17 @@ def score_segments(
     weights: Weights,
 ) -> list[ScoredSegment]:
     """All segments of the chunks (sorted numbers), in order; `keyword` is their BM25, `rarity` the stems' idf."""
-    records = [index.store.chunk(chunk) for chunk in chunks]
-    numbers = [n for _, _, inside in records for n in inside]
-    owner = np.repeat(np.arange(len(chunks)), [len(inside) for _, _, inside in records])
-    rows = [row for first, last in _runs(numbers) for row in index.store.segments(range(first, last))]
-    spans = [span for span, _ in rows]
-    stems = [frozenset(terms.split()) for _, terms in rows]
-    documents = [records[i][0] for i in owner]
+    read = [index.segments_of(chunk) for chunk in chunks]
+    segments = [segment for _, inside in read for segment in inside]
+    numbers = [segment.number for segment in segments]
+    owner = np.repeat(np.arange(len(chunks)), [len(inside) for _, inside in read])
+    documents = [number for number, inside in read for _ in inside]
+    spans = [segment.span for segment in segments]
+    stems = [segment.stems for segment in segments]
     adjoining = [
         i > 0 and numbers[i] - numbers[i - 1] == 1 and documents[i] == documents[i - 1] for i in range(len(numbers))
     ]
-    texts = [index.store.document(d).text[s.start : s.end] for d, s in zip(documents, spans, strict=True)]
-    asking = questions(texts, adjoining)
+    asking = questions([segment.asks for segment in segments], adjoining)
 
     cosine = index.segment_vectors.products(query.vector, numbers).astype(np.float64)
     coverage, found = _coverage(query, stems, owner, len(chunks), rarity)
@@ -229,11 +227,3 @@ def _by_best(scores: Scores) -> Scores:
     best = scores.max(initial=0.0)
     result: Scores = np.clip(scores, 0.0, None) / best if best > 0 else np.zeros_like(scores)
     return result
-
-
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Consecutive stretches of sorted numbers, as first and exclusive last."""
-    if not numbers:
-        return []
-    cuts = [0, *(i for i, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1), len(numbers)]
-    return [(numbers[a], numbers[b - 1] + 1) for a, b in pairwise(cuts)]
