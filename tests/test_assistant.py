@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import REPOSITORY, SEEDS
-from generated import inside_word
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +23,8 @@ from rag.index import Index
 from rag.records import Answer
 from rag.settings import Settings
 from rag.versions import IndexFolder
+from tests.conftest import REPOSITORY, SEEDS
+from tests.generated import inside_word
 
 HOSTILE = [
     '" OR "" NEAR( * - ^ : {terms} rowid',

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
 from rag.building import build, build_corpus
 from rag.encoding import Encoder, HashingEncoder
@@ -22,6 +21,7 @@ from rag.index import Index
 from rag.records import Document, Source
 from rag.settings import Settings
 from rag.versions import IndexFolder
+from tests.conftest import REPOSITORY
 
 BUILDER = """
 import resource, sys

@@ -6,7 +6,6 @@ import logging
 import time
 
 import pytest
-from generated import assert_partition, inside_word, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from rag.chunking import chunk, tiktoken_counter
 from rag.encoding import HashingEncoder, OnnxEncoder
 from rag.records import Document, Span
 from rag.segmenting import segments
+from tests.generated import assert_partition, inside_word, texts
 
 COUNT = tiktoken_counter()
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Rag, subprocess_environment
 
 from rag.cli import main, note
 from rag.versions import IndexFolder
+from tests.conftest import Rag, subprocess_environment
 
 Run = Callable[..., tuple[int, str, str]]
 ANSWER_KEYS = [

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import subprocess_environment
 
 import rag
+from tests.conftest import subprocess_environment
 
 HEAVY = ("torch", "sentence_transformers", "transformers", "gradio", "langchain_text_splitters", "sklearn", "scipy")
 PROBE = """

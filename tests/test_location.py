@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from generated import texts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.location import location
 from rag.records import Anchor, AnchorKind, Document, Source
+from tests.generated import texts
 
 
 def document(text: str, *anchors: Anchor, path: str = "a.txt") -> Document:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from generated import assert_no_cut, assert_partition, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from rag.encoding import HashingEncoder
 from rag.preparing import prepare
 from rag.records import Anchor, AnchorKind, Document, Source
 from rag.terms import Analyzer
+from tests.generated import assert_no_cut, assert_partition, texts
 
 COUNT, ANALYZER = tiktoken_counter(), Analyzer()
 

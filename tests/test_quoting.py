@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from generated import inside_word
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from rag.index import Index
 from rag.quoting import MAX_WORDS, ONE_THING, QuoteRules, select_quotes
 from rag.retrieval import Retrieved, retrieve
 from rag.terms import Analyzer
+from tests.generated import inside_word
 
 WORDS = "digital economy China province talent GDP Hefei 5G 2024 innovation what hurdles do face Ruby finance".split()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from generated import assert_no_cut, assert_partition, inside_word, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.records import Document, Span
 from rag.segmenting import MAX_WORDS, segments, strip, word_count
+from tests.generated import assert_no_cut, assert_partition, inside_word, texts
 
 
 def shown(text: str) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from generated import texts
 from hypothesis import given
 
 from rag.terms import Analyzer, fold, unique_stems
+from tests.generated import texts
 
 
 def stems(text: str) -> list[str]:

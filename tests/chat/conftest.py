@@ -56,8 +56,8 @@ def free_port() -> int:
 def serving(folder: Path, *options: str) -> Iterator[Served]:
     """Serve the small backend in a process of its own until the block ends."""
     port = free_port()
-    command = [sys.executable, "-m", "chat.served", str(port), str(folder), *options]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+    command = [sys.executable, "-m", "tests.chat.served", str(port), str(folder), *options]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
     process = subprocess.Popen(command, cwd=TESTS, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:

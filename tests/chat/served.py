@@ -1,4 +1,4 @@
-"""Serves the chat over the small backend of the tests, run from tests/: python -m chat.served PORT FOLDER."""
+"""Serves the chat over the small backend of the tests, python -m tests.chat.served PORT FOLDER."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from chat.library import SmallBackend
 from rag.chat.server import Options, application, listen, quiet_gradio, run
 from rag.settings import Settings
+from tests.chat.library import SmallBackend
 
 
 def main() -> None:

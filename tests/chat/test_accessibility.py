@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.conftest import Visiting
+from tests.chat.conftest import Visiting
 
 AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"))
 RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations

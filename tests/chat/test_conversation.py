@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from chat.library import SmallBackend
 from rag.chat.conversation import MAX_TURNS, Conversation, Turn, answered, from_stored, to_stored
+from tests.chat.library import SmallBackend
 
 
 def talked(backend: SmallBackend, *questions: str) -> Conversation:

@@ -7,8 +7,8 @@ import html
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.library import MARKUP
 from rag.chat.escaping import escape, escape_markdown
+from tests.chat.library import MARKUP
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc"))))

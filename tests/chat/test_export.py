@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chat.library import MARKUP, SmallBackend
-from chat.test_conversation import talked
 from rag.chat.export import to_html, to_markdown
 from rag.chat.texts import ENGLISH
+from tests.chat.library import MARKUP, SmallBackend
+from tests.chat.test_conversation import talked
 
 
 def test_markdown_has_questions_quotes_places_and_references() -> None:

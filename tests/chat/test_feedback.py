@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chat.library import SmallBackend
-from chat.test_conversation import talked
 from rag.chat import feedback
 from rag.chat.feedback import FeedbackFile
 from rag.settings import Settings
+from tests.chat.library import SmallBackend
+from tests.chat.test_conversation import talked
 
 
 def test_a_vote_holds_all_that_is_needed_to_ask_again(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from chat.conftest import awaited
 from rag.chat.csp import inline_scripts, policy
 from rag.chat.guard import MAX_BODY_BYTES, Guard
 from rag.chat.limits import Limiter, Rate
+from tests.chat.conftest import awaited
 
 PAGE = b"<html><script>one()</script><script src='/x.js'></script><script type='module'>two()</script></html>"
 

@@ -8,8 +8,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from chat.conftest import Served, Visit, Visiting
-from chat.library import MARKUP, library
+from tests.chat.conftest import Served, Visit, Visiting
+from tests.chat.library import MARKUP, library
 
 STRIKE = "Why did the fishermen strike about the harbour toll?"
 BUILT = "Who built the harbour?"

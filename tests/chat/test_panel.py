@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.library import HARBOUR, MARKUP, document, library
 from rag.chat import panel
 from rag.chat.panel import View, source_view
 from rag.chat.places import Place
 from rag.chat.texts import ENGLISH
 from rag.records import Anchor, AnchorKind, Source
+from tests.chat.library import HARBOUR, MARKUP, document, library
 
 
 class Reader(HTMLParser):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chat.library import SmallBackend
 from rag.answering import cite, compose
 from rag.chat.parts import Words, parts, until
 from rag.records import Quote
+from tests.chat.library import SmallBackend
 
 
 def test_numbers_inside_quotes_stay_words() -> None:

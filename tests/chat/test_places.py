@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chat.library import SmallBackend
 from rag.chat.places import Place, find_document, find_place
+from tests.chat.library import SmallBackend
 
 
 def test_a_reference_names_its_place() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from chat.library import MARKUP, document, library
 from rag.chat.places import Place
 from rag.chat.references import STYLES, quote_with_reference, reference
 from rag.records import Source
+from tests.chat.library import MARKUP, document, library
 
 ARTICLE = document(
     "a.md",

@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
-from chat.conftest import Served, Visiting, awaited, free_port, serving
-from chat.library import SmallBackend
 from rag.chat.server import listen
 from rag.errors import UserError
+from tests.chat.conftest import Served, Visiting, awaited, free_port, serving
+from tests.chat.library import SmallBackend
 
 
 def client(url: str) -> Any:
