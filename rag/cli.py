@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 refused or failed, with one line that says why · 2 the 
 from __future__ import annotations
 
 import argparse
+import codecs
 import io
 import json
 import os
@@ -46,10 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Entry point of the command."""
+    codecs.register_error("json", _escaped)
     for stream in (sys.stdout, sys.stderr):  # a character the terminal cannot show must not end the program
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="json")
     raise SystemExit(main())
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """A codec error handler: characters as JSON escapes them, so that JSON stays JSON in any encoding."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def note(text: str) -> None:
