@@ -21,6 +21,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from chat_first_paint import served
@@ -87,7 +88,7 @@ async def _ask(
         client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream,
     ):
         async for line in stream.aiter_lines():
-            message = json.loads(line[5:]) if line.startswith("data:") else {"msg": ""}
+            message: dict[str, Any] = json.loads(line[5:]) if line.startswith("data:") else {"msg": ""}
             if message["msg"] == "process_generating" and not painted:
                 painted = True
                 tally.first.append(time.monotonic() - begun)
