@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import bisect
-import re
 
 from rag.records import AnchorKind, Document
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _LONG_LINE = 400
 """Characters; in longer lines a line number does not find a quote, so the share of the way through is given too."""
 
@@ -33,14 +31,24 @@ def location(document: Document, start: int, end: int) -> str:
         return ", ".join(parts)
     if not document.path.lower().endswith(_WITH_LINES):
         return ", ".join([*parts, _share(document, start)])
-    ends = [match.end() for match in _LINE_END.finditer(document.text)]
-    first, last = (bisect.bisect_right(ends, offset) + 1 for offset in (start, end - 1))
+    first, last = _line(document.text, start), _line(document.text, end - 1)
     parts.append(f"line {first}" if first == last else f"lines {first}–{last}")
-    line_start = ends[first - 2] if first > 1 else 0
-    line_end = ends[first - 1] if first <= len(ends) else len(document.text)
-    if line_end - line_start > _LONG_LINE:
+    if _line_length(document.text, start) > _LONG_LINE:
         parts.append(_share(document, start))
     return ", ".join(parts)
+
+
+def _line(text: str, offset: int) -> int:
+    """Number of the line at an offset, from 1: one more than the line ends (LF, CR LF or CR) wholly before it."""
+    inside = text[max(0, offset - 1) : offset + 1] == "\r\n"  # between the two characters of one line end
+    crossed = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
+    return crossed + 1 - inside
+
+
+def _line_length(text: str, offset: int) -> int:
+    """Characters of the line at an offset."""
+    start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    return min(end if (end := text.find(mark, offset)) >= 0 else len(text) for mark in "\r\n") - start
 
 
 def _share(document: Document, start: int) -> str:
