@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rag.encoding import TOKENS_PER_BATCH, EncoderCard, HashingEncoder, OnnxEncoder, batches
 from rag.errors import EncoderError
+from rag.exporting import BUNDLED, _export_key
 
 CARD = EncoderCard("model", "0" * 64, 3, 256)
 
@@ -129,9 +130,8 @@ def test_damaged_export_is_refused_with_the_remedy(
     real_encoder: OnnxEncoder, cache_dir: Path, tmp_path: Path, harm: object
 ) -> None:
     """An export with a changed, cut or missing file is not used; the message names the folder to delete."""
-    (source,) = (cache_dir / "encoders").glob("all-MiniLM-L6-v2-*-2")
     folder = tmp_path / "export"
-    shutil.copytree(source, folder)
+    shutil.copytree(cache_dir / "encoders" / _export_key(BUNDLED), folder)
     assert callable(harm)
     harm(folder)
     with pytest.raises(EncoderError, match=r"The exported model in .*export .*Delete that folder; it is made again"):
