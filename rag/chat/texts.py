@@ -92,11 +92,12 @@ class Texts:
     signal_names: tuple[tuple[str, str], ...] = (
         ("best_segment", "Meaning: the closest part"),
         ("best_passage", "Meaning: the closest passage"),
-        ("bm25", "Words in common, weighted"),
-        ("covered_by_segment", "Share of the question’s words in the best part"),
+        ("said_and_meant", "Meaning and words together, in one part"),
         ("covered_by_passage", "Share of the question’s words in the best passage"),
         ("rarest_missing", "Rarest word that the best passage lacks"),
         ("names_missing", "Names and numbers that the best passage lacks"),
+        ("numbers_missing", "Numbers that no passage has"),
+        ("kind_found", "The kind of thing asked for is near"),
     )
     value: str = "Value"
     effect: str = "Effect"

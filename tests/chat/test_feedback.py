@@ -36,7 +36,7 @@ def test_a_vote_holds_all_that_is_needed_to_ask_again(tmp_path: Path) -> None:
     assert document.text[quote["start"] : quote["end"]] == quote["quote"]
     assert record["passages"][0]["fused"] > 0
     assert (record["index_version"], record["encoder"]) == (backend.version, backend.encoder_id)
-    assert record["settings"]["answer_threshold"] == 0.5
+    assert record["settings"]["answer_threshold"] == Settings().answer_threshold
     assert "cache_dir" not in record["settings"]
 
 

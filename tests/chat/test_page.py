@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from rag.settings import Settings
 from tests.chat.conftest import Served, Visit, Visiting
 from tests.chat.library import MARKUP, library
 
@@ -293,7 +294,7 @@ def test_the_drawer_shows_what_was_considered(visit: Visit) -> None:
     page = visit.page
     page.get_by_role("button", name="Why this answer").click()
     drawer = page.get_by_role("region", name="Why this answer")
-    expect(drawer).to_contain_text("confidence of 0.91 reaches the threshold of 0.50")
+    expect(drawer).to_contain_text(f"confidence of 0.91 reaches the threshold of {Settings().answer_threshold:.2f}")
     expect(drawer.get_by_role("row", name=re.compile("best cosine"))).to_contain_text("+0.82")
     expect(drawer.get_by_role("row", name=re.compile("retrieve"))).to_contain_text("0.2")
     drawer.locator(".passages a.open").first.click()
