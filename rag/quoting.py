@@ -79,7 +79,9 @@ def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules = ONE
     for run in sorted(runs, key=lambda run: -run.score):
         document = retrieved.passages[run.passage].document
         inside = retrieved.inside[run.passage]
-        span = _without_fillers(document.text, Span(inside[run.first].span.start, inside[run.last].span.end))
+        span = Span(inside[run.first].span.start, inside[run.last].span.end)
+        if document.source.language.partition("-")[0] in ("", "en"):  # "um" is a word in German and Portuguese
+            span = _without_fillers(document.text, span)
         quotes.append(Quote(document, span.start, span.end, max(0.0, min(1.0, run.score / best))))
     return tuple(quotes)
 

@@ -22,6 +22,8 @@ _MIN_PLACES = 30
 _FOLLOWED = 8
 """Best chunks after which more is looked at, so that a reply to a question is seen whole."""
 _CHUNKS_AFTER = 6
+_SAME = 0.9
+"""Share of all their words that two passages have in common from which the lower one only repeats the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _passages(
     """Grow passages around the best segments, best first, leaving out texts that were taken already."""
     order = sorted(range(len(segments)), key=lambda i: (-segments[i].score, i))
     used = [False] * len(segments)
-    seen: set[str] = set()
+    seen: list[frozenset[str]] = []
     passages: list[Passage] = []
     inside: list[tuple[ScoredSegment, ...]] = []
     for i in order:
@@ -127,10 +129,10 @@ def _passages(
         mine = segments[first : last + 1]
         document = index.store.document(mine[0].document)
         start, end = mine[0].span.start, mine[-1].span.end
-        words = " ".join(document.text[start:end].split()).casefold()
-        if words in seen:
+        stems = frozenset().union(*(segment.stems for segment in mine))
+        if any(len(stems & other) > _SAME * len(stems | other) for other in seen):
             continue
-        seen.add(words)
+        seen.append(stems)
         chunk_numbers = sorted({segment.chunk for segment in mine})
         scores = PassageScores(
             dense=float(index.chunk_vectors.products(vector, chunk_numbers).max()),

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import Stemmer
 
+_UNSPACED_SCRIPTS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Scripts written without spaces: each character is indexed with its neighbour."""
+_UNSPACED = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
 # Words joined by an inner apostrophe or a decimal point or comma stay whole: "don't", "2.44", "15,152".
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\w", re.UNICODE)
-# Scripts written without spaces: each character is indexed with its neighbour.
-_UNSPACED = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]+")
+_LETTER = rf"(?:(?![{_UNSPACED_SCRIPTS}])[^\W\d_])"
+_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[{_UNSPACED_SCRIPTS}]+|{_LETTER}+(?:['’]{_LETTER}+)*|\w")
 
 STOP_WORDS = frozenset(
     """
