@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PORT ?= 7860
 
-.PHONY: setup chat index test check lint types evals screenshots benchmarks clean
+.PHONY: setup chat index test check gate lint types evals screenshots benchmarks clean
 
 setup: $(READY)
 
@@ -44,7 +44,10 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-check: lint types test
+gate: $(READY)
+	$(BIN)/python -m evals gate
+
+check: lint types gate test
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info
