@@ -56,6 +56,9 @@ def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules = ONE
         ((segment.score, -p, -i) for p, inside in enumerate(retrieved.inside) for i, segment in enumerate(inside)),
         reverse=True,
     )
+    best = ranked[0][0] if ranked else 0.0
+    if best <= 0:
+        return ()  # nothing has anything to do with the question
     runs: list[_Run] = []
     words = 0
     for score, minus_p, minus_i in ranked:
@@ -63,7 +66,7 @@ def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules = ONE
         inside, document = retrieved.inside[p], retrieved.passages[p].document
         if inside[i].asks:
             continue  # a question is no answer
-        if score < rules.least * ranked[0][0] or words >= rules.words:
+        if score < rules.least * best or words >= rules.words:
             break
         if any(run.passage == p and run.first <= i <= run.last for run in runs):
             continue
@@ -74,7 +77,6 @@ def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules = ONE
                 continue
             runs.append(_Run(p, first, last, score))
         words = sum(_words(retrieved, run) for run in runs)
-    best = ranked[0][0] if ranked else 1.0
     quotes = []
     for run in sorted(runs, key=lambda run: -run.score):
         document = retrieved.passages[run.passage].document

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from rag.answering import ABSTENTION
 from rag.assistant import Assistant
-from rag.building import build_corpus
+from rag.building import build, build_corpus
 from rag.encoding import HashingEncoder, OnnxEncoder
 from rag.errors import IndexUnavailable, QuestionError, UserError
 from rag.index import Index
-from rag.records import Answer
+from rag.records import Answer, Document, Source
 from rag.settings import Settings
 from rag.versions import IndexFolder
 from tests.conftest import REPOSITORY, SEEDS
@@ -279,3 +279,18 @@ def test_missing_index_costs_no_model(tmp_path: Path) -> None:
     """Where there is no index, that is said before any encoder is opened."""
     with pytest.raises(IndexUnavailable, match="There is no index in"):
         Assistant.open(tmp_path / "nowhere", Settings(encoder="no-such-model", cache_dir=tmp_path))
+
+
+def test_a_question_that_has_nothing_to_do_with_the_documents_is_abstained_from(tmp_path: Path) -> None:
+    """Where every score is 0 or less, nothing is quoted, whatever the threshold."""
+    text = "Frogs sleep in mud in the winter."
+    document = Document("a" * 16, "frogs.txt", "0" * 64, text, Source())
+    encoder = HashingEncoder()
+    everything = Settings(answer_threshold=0.0)
+    build([document], tmp_path, everything, encoder)
+    index = Index.open(IndexFolder(tmp_path).live())
+    with Assistant(index, encoder, everything) as assistant:
+        for question in ("省政府面临哪些障碍", "zebra"):
+            answer = assistant.ask(question)
+            assert answer.abstained
+            assert answer.citations == ()
