@@ -1,9 +1,9 @@
 """Which way of putting dense and keyword scores together ranks better: prints nDCG@10 and R@100 for each.
 
-    python -m benchmarks.fusion SET --data DIR [--index DIR]
+    python -m benchmarks.fusion SET --data DIR --index FOLDER
 
-SET is any BEIR folder below DIR, by its path there. The index is built in `--index` and used again where it is there already.
-Scores are of chunks; a document's is its best chunk's.
+SET is any BEIR folder below DIR, by its path there. The index is built in `--index` and used again where it is
+there already. Scores are of chunks; a document's is its best chunk's.
 """
 
 from __future__ import annotations
