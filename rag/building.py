@@ -24,7 +24,7 @@ from rag.loaders.isolation import Isolated
 from rag.loading import ENDINGS, Skipped
 from rag.preparing import FORMAT, Prepared, prepare
 from rag.records import Document
-from rag.scanning import Corpus, Entry, Loading, entries_of, scan
+from rag.scanning import Corpus, Entry, entries_of, loading_of, scan
 from rag.settings import Settings
 from rag.stash import Stash
 from rag.store import Kept, Store, StoreWriter
@@ -129,8 +129,19 @@ def build_corpus(
             raise Incomplete(losses)
         report = _build(corpus, folder, live, settings, open_encoder(), watch)
         write_files(index_dir, corpus.files)
-        stash.keep_only_reasons(corpus.failed)
+        stash.keep_only(_still_needed(corpus, folder))
         return report
+
+
+def _still_needed(corpus: Corpus, folder: IndexFolder) -> list[str]:
+    """Load keys that the live version does not know: of files that cannot be read, and of files read anew (by another
+    version of a loader, say) whose documents came out as they were and were copied."""
+    store = Store(folder.live() / STORE)
+    try:
+        known = {document.load_key for document in store.kept()}
+    finally:
+        store.close()
+    return [*corpus.failed, *(entry.load_key for entry in corpus.entries if entry.load_key not in known)]
 
 
 def build(
@@ -176,7 +187,7 @@ def losses_of(corpus: Corpus) -> list[str]:
     """Everything that a reader would miss: files left out, and pages that could not be read."""
     losses = [f"{skipped.path} {skipped.reason}" for skipped in corpus.skipped if skipped.lost]
     return losses + [
-        f"{entry.path}: {page}" for entry in corpus.entries for page in Loading.from_json(entry.loading).pages_dropped
+        f"{entry.path}: {page}" for entry in corpus.entries for page in loading_of(entry.loading).pages_dropped
     ]
 
 
@@ -441,7 +452,7 @@ def changes_of(corpus: Corpus, live: Live | None) -> Changes:
 def _report(
     manifest: Manifest, corpus: Corpus, changes: Changes, *, unchanged: bool, encoded: int, pruned: Sequence[str]
 ) -> BuildReport:
-    loadings = [(entry.path, Loading.from_json(entry.loading)) for entry in corpus.entries]
+    loadings = [(entry.path, loading_of(entry.loading)) for entry in corpus.entries]
     return BuildReport(
         version=manifest.version,
         unchanged=unchanged,

@@ -13,6 +13,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 
@@ -129,8 +130,13 @@ def to_document(file: CorpusFile, content: Content, sha256: str) -> Document:
 
 def load_key(file: CorpusFile, sha256: str) -> str:
     """Names what is loaded: two files with equal keys are the same document, but for the path."""
-    parts = [FORMAT, file.location.suffix.lower(), sha256, asdict(file.entry)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    parts = f"{FORMAT}\0{file.location.suffix.lower()}\0{sha256}\0{_entry_json(file.entry)}"
+    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=1024)  # most files of a folder have the same entry: none
+def _entry_json(entry: SourceEntry) -> str:
+    return json.dumps(asdict(entry), sort_keys=True)
 
 
 def read_file(file: CorpusFile, max_bytes: int) -> bytes:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +54,17 @@ class Loading:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Loading:
-        """From `to_json`."""
-        raw: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
-        return cls(**raw)
-
-    @classmethod
     def of(cls, content: Content) -> Loading:
         """Of what a loader gave."""
         pages = content.pages
         return cls(pages.seen, pages.empty, pages.dropped, content.notes)
+
+
+@lru_cache(maxsize=1024)  # most files have nothing to report
+def loading_of(text: str) -> Loading:
+    """From `Loading.to_json`."""
+    raw: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+    return Loading(**raw)
 
 
 @dataclass(slots=True)

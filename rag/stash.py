@@ -68,11 +68,11 @@ class Stash:
         anchors = tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in raw["anchors"])
         return Document(raw["id"], path, raw["sha256"], raw["text"], Source(**source), anchors)
 
-    def keep_only_reasons(self, keys: Iterable[str]) -> None:
-        """Drop all but the reasons under these keys: the documents are in a version now."""
+    def keep_only(self, keys: Iterable[str]) -> None:
+        """Drop all but what is kept under these keys."""
         self._db.execute("CREATE TEMP TABLE wanted (key TEXT PRIMARY KEY)")
         self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((key,) for key in keys))
-        gone = self._db.execute("DELETE FROM loaded WHERE reason = '' OR key NOT IN (SELECT key FROM wanted)").rowcount
+        gone = self._db.execute("DELETE FROM loaded WHERE key NOT IN (SELECT key FROM wanted)").rowcount
         self._db.execute("DROP TABLE wanted")
         if gone:
             self._db.execute("VACUUM")
