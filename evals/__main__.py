@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from evals.gold import ROOT, SEED_QUESTIONS, Format
+from evals.gold import ROOT, SEED_QUESTIONS, SEEDS, Format
 from rag.encoding import Encoder
 from rag.errors import RagError, UserError
 from rag.settings import Settings
@@ -91,7 +91,18 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="verify the gold of a set: by default that of the seeds")
     _set_options(check, default="seeds")
+    check.add_argument(
+        "--questions", type=Path, default=SEED_QUESTIONS, metavar="FILE", help="another file in the format of the seeds"
+    )
+    check.add_argument(
+        "--documents", type=Path, default=SEEDS, metavar="FOLDER", help="the documents it is about (default: seeds)"
+    )
     check.set_defaults(command=_check)
+
+    feedback = commands.add_parser("feedback", help="draft gold questions from the answers that readers marked")
+    feedback.add_argument("--index", type=Path, default=Path("index"), metavar="FOLDER", help="of the chat (index)")
+    feedback.add_argument("--out", type=Path, metavar="FILE", help="add the drafts to a file (default: print them)")
+    feedback.set_defaults(command=_feedback)
     return parser
 
 
@@ -255,15 +266,41 @@ def _check(given: argparse.Namespace, _: OpenEncoder) -> int:
     from evals.reading import read_lines
 
     if given.set == Format.SEEDS and given.data is None:
-        rows = list(read_lines(SEED_QUESTIONS))
-        problems = gold.check(rows, gold.load_documents(gold.SEEDS))
+        rows = list(read_lines(given.questions))
+        problems = gold.check(rows, gold.load_documents(given.documents))
         _say(f"{problem.question}: {problem.what}" for problem in problems)
-        print(f"{len(rows)} questions, {len(problems)} problems", file=sys.stderr)
+        drafts = sum(bool(row.values.get(gold.DRAFT)) for row in rows)
+        left = f", {drafts} of them drafts to confirm" if drafts else ""
+        print(f"{len(rows)} questions{left}, {len(problems)} problems", file=sys.stderr)
         return 1 if problems else 0
     questions = benchmarks.load(given.set, given.data, format=given.format, qrels=given.qrels)
     counts = f"{len(questions.documents)} documents, {len(questions.questions)} questions"
     print(f"{questions.name}: {questions.format}, {counts}")
     _say(f"left out: {count} {reason}" for reason, count in questions.left_out.items())
+    return 0
+
+
+def _feedback(given: argparse.Namespace, _: OpenEncoder) -> int:
+    from evals import drafts, feedback
+    from rag.index import Index
+    from rag.versions import IndexFolder
+
+    marks, damaged = feedback.read_marks(given.index / feedback.FILE_NAME)
+    index = Index.open(IndexFolder(given.index).live())
+    try:
+        documents = list(index.store.documents())
+    finally:
+        index.close()
+    files = [SEED_QUESTIONS, *([given.out] if given.out else [])]
+    made = drafts.make_drafts(marks, documents, drafts.known_rows(*files))
+    if given.out:
+        drafts.append(given.out, made.rows)
+    else:
+        print(drafts.to_lines(made.rows, ascii_only=True), end="")
+    for note in (*damaged, *made.notes):
+        print(note, file=sys.stderr)
+    there = f"; gold or drafts already: {made.known}" if made.known else ""
+    print(f"marked answers: {len(marks)}; new drafts: {len(made.rows)}{there}", file=sys.stderr)
     return 0
 
 

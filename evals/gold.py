@@ -21,6 +21,8 @@ from rag.records import Document
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "seeds"
 SEED_QUESTIONS = Path(__file__).resolve().parent / "questions" / "seeds.jsonl"
+DRAFT = "draft"
+"""The key of a line that an evaluator has yet to confirm: it is never scored."""
 _MAX_BYTES = 1 << 30
 
 
@@ -142,7 +144,7 @@ def load_seeds(questions: Path = SEED_QUESTIONS, folder: Path = SEEDS) -> Questi
     if problems:
         first = problems[0]
         raise UserError(
-            f"{len(problems)} of the gold in {questions.name} does not match {folder}, the first in "
+            f"{len(problems)} of the gold in {questions.name} cannot be used with {folder}, the first in "
             f"{first.question!r}: {first.what}. See all with: python -m evals check"
         )
     ids = {name: document for document, several in names.items() for name in several}
@@ -185,10 +187,14 @@ def check(rows: Sequence[Row], documents: Sequence[Document]) -> list[Problem]:
 
 def _wrong(row: Row, texts: Mapping[str, str]) -> Iterable[str]:
     """What is wrong with one question."""
+    if row.values.get(DRAFT):
+        yield f"it is a draft; confirm question, kind and gold, then take {DRAFT!r} out of the line"
     if not row.text("question").strip():
         yield "the question is empty"
     if row.text("split") not in ("tune", "test"):
         yield f"its split is {row.text('split')!r}; it must be 'tune' or 'test'"
+    if not row.text("kind"):
+        yield "its kind is empty; evals/questions/README.md lists the kinds"
     facets = row.rows("gold")
     if bool(facets) == (row.text("kind") == "unanswerable"):
         yield "a question has gold unless its kind is 'unanswerable'"
@@ -205,13 +211,13 @@ def _wrong(row: Row, texts: Mapping[str, str]) -> Iterable[str]:
             if path not in texts:
                 yield f"there is no document {path!r}"
             elif not gold.strip() or not 0 <= start < end <= len(texts[path]) or texts[path][start:end] != gold:
-                places = _places(texts[path], gold)
+                found = places(texts[path], gold)
                 yield f"{path} {start}:{end} is not {gold[:60]!r}; " + (
-                    f"that stands at {', '.join(map(str, places))}" if places else "that is nowhere in the document"
+                    f"that stands at {', '.join(map(str, found))}" if found else "that is nowhere in the document"
                 )
 
 
-def _places(text: str, part: str, most: int = 5) -> list[int]:
+def places(text: str, part: str, most: int = 5) -> list[int]:
     """Where `part` begins in `text`."""
     found: list[int] = []
     at = text.find(part) if part else -1

@@ -22,7 +22,7 @@ _PRIVATE = ("cache_dir",)
 
 
 class FeedbackFile:
-    """A file of votes that only its owner can read. A later line with the same id replaces an earlier one."""
+    """A file of votes that only its owner can read. A later line of the same id and question replaces one."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
