@@ -29,7 +29,7 @@ from rag.settings import Settings
 from rag.stash import Stash
 from rag.store import Kept, Store, StoreWriter
 from rag.terms import Analyzer
-from rag.vectorfile import VectorFileWriter, read_rows
+from rag.vectorfile import VectorFile, VectorFileWriter
 from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, STORE, IndexFolder, Manifest, check_files, checksums
 
 _TEXTS_PER_BLOCK = 8192
@@ -360,8 +360,8 @@ class _Rows:
         self._chunk_tokens = chunk_tokens
         self._analyzer, self._count_tokens = Analyzer(), tiktoken_counter()
         if base is not None:
-            self._base_chunks = read_rows(base.folder / CHUNK_VECTORS)
-            self._base_segments = read_rows(base.folder / SEGMENT_VECTORS)
+            self._base_chunks = VectorFile(base.folder / CHUNK_VECTORS)
+            self._base_segments = VectorFile(base.folder / SEGMENT_VECTORS)
         self._waiting: list[Prepared] = []
         self._texts = 0
         self.encoded = 0
@@ -419,15 +419,13 @@ def verify_written(folder: Path, manifest: Manifest) -> None:
 
 def _vector_fault(path: Path, rows: int, dimension: int) -> str:
     try:
-        matrix = read_rows(path)
+        file = VectorFile(path)
     except ValueError as error:
         return str(error)
-    if matrix.shape != (rows, dimension):
-        return f"{path.name} holds {matrix.shape[0]} vectors of {matrix.shape[1]} numbers, not {rows} of {dimension}"
-    for at in range(0, rows, _TEXTS_PER_BLOCK):
-        block = np.asarray(matrix[at : at + _TEXTS_PER_BLOCK])
-        lengths = np.einsum("ij,ij->i", block, block)
-        if not np.all(np.abs(lengths - 1) < _LENGTH_TOLERANCE):
+    if (file.rows, file.dimension) != (rows, dimension):
+        return f"{path.name} holds {file.rows} vectors of {file.dimension} numbers, not {rows} of {dimension}"
+    for block in file.blocks():
+        if not np.all(np.abs(np.einsum("ij,ij->i", block, block) - 1) < _LENGTH_TOLERANCE):
             return f"{path.name} holds a vector that is not of length 1"
     return ""
 

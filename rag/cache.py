@@ -39,7 +39,7 @@ class EmbeddingCache:
 
     def encode(self, texts: Sequence[str], encoder: Encoder, progress: Progress | None = None) -> Matrix:
         """One row a text, as `encoder.encode_documents` gives it; only texts not seen before are encoded."""
-        keys = [_key(encoder.card.id, text) for text in texts]
+        keys = _keys(encoder, texts)
         known = self._known(keys, encoder.card.dimension)
         if progress is not None:
             progress(sum(key in known for key in keys))
@@ -52,7 +52,7 @@ class EmbeddingCache:
 
     def missing(self, texts: Sequence[str], encoder: Encoder) -> int:
         """How many different texts are not in the cache yet."""
-        keys = {_key(encoder.card.id, text) for text in texts}
+        keys = set(_keys(encoder, texts))
         return len(keys) - len(self._known(list(keys), encoder.card.dimension))
 
     def _encode_new(
@@ -107,5 +107,6 @@ def _vector(blob: bytes, dimension: int) -> Vector | None:
     return vector if abs(float(vector @ vector) - 1) < _LENGTH_TOLERANCE else None
 
 
-def _key(encoder_id: str, text: str) -> bytes:
-    return hashlib.sha256(f"{encoder_id}\0{text}".encode("utf-8", "surrogatepass")).digest()
+def _keys(encoder: Encoder, texts: Sequence[str]) -> list[bytes]:
+    encoder_id = encoder.card.id  # once: making it takes longer than hashing a text
+    return [hashlib.sha256(f"{encoder_id}\0{text}".encode("utf-8", "surrogatepass")).digest() for text in texts]

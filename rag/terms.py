@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import Stemmer
 
@@ -52,6 +53,7 @@ class Analyzer:
 
     def __init__(self) -> None:
         self._stemmer = Stemmer.Stemmer("english", 100_000)
+        self._stems = lru_cache(maxsize=100_000)(self._stems_of)
 
     def terms(self, text: str) -> list[Term]:
         """All terms of a text in reading order, stop words included."""
@@ -70,7 +72,12 @@ class Analyzer:
 
     def index_text(self, text: str) -> str:
         """The text as the keyword index stores it: stems separated by spaces."""
-        return " ".join(term.stem for term in self.terms(text))
+        # Word by word from a memory, without the places: a build spends a quarter of the time on it that terms take.
+        return " ".join(map(self._stems, _WORD.findall(text)))
+
+    def _stems_of(self, word: str) -> str:
+        """The stems of one match of _WORD, which alone is matched as it is within a text."""
+        return " ".join(term.stem for term in self.terms(word))
 
     def content_terms(self, text: str) -> list[Term]:
         """The terms that carry meaning; all terms where every one is a stop word."""

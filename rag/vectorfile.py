@@ -6,6 +6,7 @@ The format is FAISS's own for an IndexFlatIP: a header of 45 bytes, then the row
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,10 +37,10 @@ class VectorFileWriter:
         self._file.write(np.ascontiguousarray(rows, dtype="<f4").data)
         self.rows += len(rows)
 
-    def copy(self, source: Matrix, rows: range) -> None:
-        """Append consecutive rows of another file, as `read_rows` gives them."""
-        for at in range(rows.start, rows.stop, _BLOCK_ROWS):
-            self.add(source[at : min(at + _BLOCK_ROWS, rows.stop)])
+    def copy(self, source: VectorFile, rows: range) -> None:
+        """Append consecutive rows of another file."""
+        for block in source.blocks(rows):
+            self.add(block)
 
     def close(self) -> None:
         """Write the header as it is now, and let go of the file."""
@@ -53,17 +54,36 @@ class VectorFileWriter:
         return _HEADER.pack(_KIND, self._dimension, self.rows, _UNUSED, _UNUSED, 1, 0, self.rows * self._dimension)
 
 
+class VectorFile:
+    """Reads rows of a file, as many at a time as are asked for. Raises ValueError for a file of another format."""
+
+    def __init__(self, path: Path) -> None:
+        with open(path, "rb") as stream:
+            head = stream.read(_HEADER.size)
+            size = stream.seek(0, 2)
+        if len(head) < _HEADER.size:
+            raise ValueError(f"{path.name} is too short to hold vectors")
+        kind, dimension, rows, _, _, _, metric, values = _HEADER.unpack(head)
+        if kind != _KIND or metric != 0 or values != rows * dimension or size != _HEADER.size + 4 * values:
+            raise ValueError(f"{path.name} is no file of vectors")
+        self.path = path
+        self.rows: int = rows
+        self.dimension: int = dimension
+
+    def read(self, rows: range) -> Matrix:
+        """Consecutive rows, read and not mapped: pages of a mapped file would count as memory of the process."""
+        offset = _HEADER.size + 4 * self.dimension * rows.start
+        values: Matrix = np.fromfile(self.path, dtype="<f4", count=len(rows) * self.dimension, offset=offset)
+        return values.reshape(len(rows), self.dimension)
+
+    def blocks(self, rows: range | None = None) -> Iterator[Matrix]:
+        """Consecutive rows, or all, in blocks."""
+        rows = range(self.rows) if rows is None else rows
+        for at in range(rows.start, rows.stop, _BLOCK_ROWS):
+            yield self.read(range(at, min(at + _BLOCK_ROWS, rows.stop)))
+
+
 def read_rows(path: Path) -> Matrix:
-    """The rows of a file, mapped and not read. Raises ValueError for a file that is not of this format."""
-    with open(path, "rb") as stream:
-        head = stream.read(_HEADER.size)
-        size = stream.seek(0, 2)
-    if len(head) < _HEADER.size:
-        raise ValueError(f"{path.name} is too short to hold vectors")
-    kind, dimension, rows, _, _, _, metric, values = _HEADER.unpack(head)
-    if kind != _KIND or metric != 0 or values != rows * dimension or size != _HEADER.size + 4 * values:
-        raise ValueError(f"{path.name} is no file of vectors")
-    if not rows:
-        return np.empty((0, dimension), dtype=np.float32)
-    mapped: Matrix = np.memmap(path, dtype="<f4", mode="r", offset=_HEADER.size, shape=(rows, dimension))
-    return mapped
+    """All rows of a file. Raises ValueError for a file that is not of this format."""
+    file = VectorFile(path)
+    return file.read(range(file.rows))

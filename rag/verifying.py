@@ -15,8 +15,7 @@ from rag.encoding import Encoder
 from rag.errors import IndexUnavailable, RagError
 from rag.index import Index
 from rag.store import Store
-from rag.vectorfile import read_rows
-from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, STORE, Manifest, check_files
+from rag.versions import STORE, Manifest, check_files
 
 _LEAST_COSINE = 0.9999
 """Of a vector and the same text encoded again: batches of other shapes differ in the last digits."""
@@ -106,7 +105,7 @@ def _sample(folder: Path, manifest: Manifest, encoder: Encoder, sample: int) -> 
         index.check_encoder(encoder.card)
         lowest = 1.0
         numbers = np.random.default_rng(0).choice(manifest.chunks, min(sample, manifest.chunks), replace=False)
-        rows = np.asarray(read_rows(folder / CHUNK_VECTORS)[np.sort(numbers)])
+        rows = index.chunk_vectors.rows([int(n) for n in np.sort(numbers)])
         texts = []
         for number in np.sort(numbers):
             document, span, _ = index.store.chunk(int(number))
@@ -115,7 +114,7 @@ def _sample(folder: Path, manifest: Manifest, encoder: Encoder, sample: int) -> 
         segments = np.sort(
             np.random.default_rng(1).choice(manifest.segments, min(sample, manifest.segments), replace=False)
         )
-        rows = np.asarray(read_rows(folder / SEGMENT_VECTORS)[segments])
+        rows = index.segment_vectors.rows([int(n) for n in segments])
         texts = []
         for number, chunk in zip(segments, index.store.chunks_of_segments([int(n) for n in segments]), strict=True):
             document, _, _ = index.store.chunk(chunk)

@@ -1,0 +1,33 @@
+"""Results of benchmarks as files: the figures, and what they were measured with."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from evals import identity
+
+FOLDER = Path(__file__).resolve().parent / "results"
+COMMIT = identity.commit()
+"""Taken on import: what runs is what was checked out then, whatever is committed during a long run."""
+
+
+def write(name: str, figures: Mapping[str, object], settings: Mapping[str, object]) -> None:
+    """Write results/`name`.json: figures, settings of the run, its command, commit, versions, cores and date."""
+    script = Path(sys.argv[0]).resolve()
+    shown = script.relative_to(FOLDER.parent.parent) if script.is_relative_to(FOLDER.parent.parent) else script.name
+    result = {
+        "command": shlex.join(["python", str(shown), *sys.argv[1:]]),
+        "commit": COMMIT,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "cores": identity.cores(),
+        "versions": identity.versions(),
+        "settings": dict(settings),
+        "figures": dict(figures),
+    }
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
