@@ -15,6 +15,7 @@ from rag.conversation import understand
 from rag.encoding import Encoder
 from rag.errors import QuestionError, UserError
 from rag.exporting import open_encoder
+from rag.freshness import Freshness
 from rag.index import Index
 from rag.quoting import ONE_THING, SEVERAL_THINGS, select_quotes
 from rag.records import Answer, Document, Passage
@@ -55,6 +56,7 @@ class Assistant:
         self._encoder = encoder
         self._settings = settings
         self._index_dir = index_dir
+        self._freshness = None if index_dir is None else Freshness(index_dir)
         self._analyzer = Analyzer()
         self._model = Model.shipped()
         self._refreshing = threading.Lock()
@@ -125,6 +127,11 @@ class Assistant:
         citations = () if abstained else cite(quotes)
         text = compose(citations)
         clock.lap("compose")
+        shown = (
+            [passage.document for passage in retrieved.passages] if abstained else [c.quote.document for c in citations]
+        )
+        stale = {} if self._freshness is None else self._freshness.stale(shown)
+        clock.lap("sources")
         return Answer(
             question=question,
             text=text,
@@ -136,6 +143,7 @@ class Assistant:
             index_version=index.manifest.version,
             encoder=index.manifest.encoder.id,
             timings_ms=clock.all(),
+            stale=stale,
         )
 
     def search(self, query: str, k: int | None = None, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:

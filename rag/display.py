@@ -9,10 +9,14 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from rag.records import Answer, Document, Passage
+from rag.records import Answer, Document, Passage, SourceState
 
 _PREVIEW = 280
 """Characters of a passage shown in a list."""
+_STALE = {
+    SourceState.CHANGED: "has changed since the index was built; this is what it said then",
+    SourceState.GONE: "is no longer where it was when the index was built",
+}
 _JOINERS = "\u200c\u200d"
 """Zero-width non-joiner and joiner: parts of Persian and Hindi words and of emoji."""
 
@@ -25,6 +29,7 @@ def show_answer(answer: Answer) -> None:
         if answer.passages:
             console.print(Text("\nThe closest passages, which may not answer it:\n", style="dim"))
             _list_passages(console, answer.passages[:3])
+        _note_stale(console, answer, [passage.document for passage in answer.passages[:3]])
         return
     for citation in answer.citations:
         console.print(Text(f"“{clean(citation.quote.text)}”"))
@@ -38,7 +43,17 @@ def show_answer(answer: Answer) -> None:
                 (0, 0, 1, 2),
             )
         )
+    _note_stale(console, answer, [citation.quote.document for citation in answer.citations])
     console.print(Text(f"confidence {answer.confidence:.2f} · {answer.timings_ms['total']:.0f} ms", style="dim"))
+
+
+def _note_stale(console: Console, answer: Answer, documents: Sequence[Document]) -> None:
+    """A line for each document whose file is not what was read, and the command that mends it."""
+    stale = {d.path: answer.stale[d.id] for d in documents if d.id in answer.stale}
+    for path, state in stale.items():
+        console.print(Text(f"{clean(path)} {_STALE[state]}.", style="yellow"))
+    if stale:
+        console.print(Text("Bring the index up to date with: rag index", style="yellow"))
 
 
 def show_passages(passages: Sequence[Passage]) -> None:

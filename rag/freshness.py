@@ -6,27 +6,14 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from rag.records import Document
+from rag.records import Document, SourceState
 
 FILE_NAME = "FILES.json"
 """In the index folder: where the files of the last build are. Versions can be moved; this is of one machine."""
-
-
-class State(StrEnum):
-    """Of a document's file against the document."""
-
-    SAME = "same"
-    CHANGED = "changed"
-    """Since the build; the quote is what the file said then."""
-    GONE = "gone"
-    """Deleted, moved or renamed."""
-    UNKNOWN = "unknown"
-    """The document comes from no file, or the index was built on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +29,17 @@ class FileState:
     """Nanoseconds since 1970."""
     sha256: str
 
+    def folder(self) -> str:
+        """The folder that was indexed; that of the file where its name there was taken and it got another path."""
+        inside = os.sep + self.path.replace("/", os.sep)
+        return self.location.removesuffix(inside) if self.location.endswith(inside) else os.path.dirname(self.location)
+
 
 def write_files(index_dir: Path, files: Iterable[FileState]) -> None:
     """Note where the files of a build are, in one atomic rename."""
     path = index_dir / FILE_NAME
     temporary = path.with_name(f".{FILE_NAME}-{os.getpid()}")
-    temporary.write_text(
-        json.dumps([[f.path, f.location, f.bytes, f.modified_ns, f.sha256] for f in files]) + "\n", encoding="utf-8"
-    )
+    temporary.write_text(json.dumps([astuple(file) for file in files]) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
@@ -59,49 +49,59 @@ class Freshness:
     def __init__(self, index_dir: Path) -> None:
         self._path = index_dir / FILE_NAME
         self._stamp: tuple[int, int] | None = None
-        self._files: dict[str, FileState] = {}
-        self._compared: dict[tuple[str, int, int], str] = {}  # location, size and time to the SHA-256 they had
+        self._files: dict[str, tuple[str, str, int, int, str]] = {}
+        self._compared: dict[str, tuple[int, int, str]] = {}  # location to size and time, and the SHA-256 they had
         self._lock = threading.Lock()
 
-    def state(self, document: Document) -> State:
-        """Costs one look at the file's size and time; the file is read only where these have changed."""
-        with self._lock:
-            self._refresh()
-            file = self._files.get(document.path)
+    def state(self, document: Document) -> SourceState:
+        """Costs one look at the file's size and time; only a file of the same size and another time is read, once."""
+        file = self._file(document.path)
         if file is None:
-            return State.UNKNOWN
+            return SourceState.UNKNOWN
         try:
             status = os.stat(file.location)
         except (FileNotFoundError, NotADirectoryError):
-            return State.GONE
-        except OSError:
-            return State.UNKNOWN
+            # Where the whole folder is not there, this is another machine, or a disk that is not connected.
+            return SourceState.GONE if os.path.isdir(file.folder()) else SourceState.UNKNOWN
+        except (OSError, ValueError):
+            return SourceState.UNKNOWN
         if (status.st_size, status.st_mtime_ns) == (file.bytes, file.modified_ns):
-            return State.SAME if file.sha256 == document.sha256 else State.CHANGED
-        return State.SAME if self._sha256(file.location, status) == document.sha256 else State.CHANGED
+            return _same(file.sha256 == document.sha256)
+        if file.sha256 == document.sha256 and status.st_size != file.bytes:
+            return SourceState.CHANGED
+        sha256 = self._sha256(file.location, status)
+        return _same(sha256 == document.sha256) if sha256 else SourceState.UNKNOWN
 
-    def stale(self, documents: Sequence[Document]) -> dict[str, State]:
+    def stale(self, documents: Iterable[Document]) -> dict[str, SourceState]:
         """The documents among these whose files have changed or gone, by id."""
-        states = {document.id: self.state(document) for document in documents}
-        return {key: state for key, state in states.items() if state in (State.CHANGED, State.GONE)}
+        states = {document.id: self.state(document) for document in {d.id: d for d in documents}.values()}
+        return {key: state for key, state in states.items() if state in (SourceState.CHANGED, SourceState.GONE)}
 
-    def _refresh(self) -> None:
-        try:
-            status = self._path.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
-            if stamp != self._stamp:
-                raw = json.loads(self._path.read_text(encoding="utf-8"))
-                self._files = {entry[0]: FileState(*entry) for entry in raw}
-                self._stamp = stamp
-        except (OSError, ValueError, TypeError, IndexError):
-            self._files, self._stamp = {}, None
+    def _file(self, path: str) -> FileState | None:
+        """What the last build knew of the file of a document; None where it knew of none, or the list is damaged."""
+        with self._lock:
+            try:
+                status = self._path.stat()
+                stamp = (status.st_mtime_ns, status.st_ino)
+                if stamp != self._stamp:
+                    self._files = {entry[0]: entry for entry in json.loads(self._path.read_text(encoding="utf-8"))}
+                    self._stamp = stamp
+                return FileState(*self._files[path])
+            except (OSError, ValueError, TypeError, LookupError):
+                return None
 
     def _sha256(self, location: str, status: os.stat_result) -> str:
-        key = (location, status.st_size, status.st_mtime_ns)
-        if key not in self._compared:
+        """The file's SHA-256, empty where it cannot be read."""
+        known = self._compared.get(location)
+        if known is None or known[:2] != (status.st_size, status.st_mtime_ns):
             try:
                 with open(location, "rb") as stream:
-                    self._compared[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+                    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
             except OSError:
                 return ""
-        return self._compared[key]
+            known = self._compared[location] = (status.st_size, status.st_mtime_ns, sha256)
+        return known[2]
+
+
+def _same(true: bool) -> SourceState:
+    return SourceState.SAME if true else SourceState.CHANGED

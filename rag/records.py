@@ -6,7 +6,8 @@ from 0, and an end is exclusive. ``document.text[start:end]`` is the only way a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -155,6 +156,18 @@ class Citation:
     """As a person writes it: "line 31", "p. 12", "Ruby Osman, line 67, 82 % of the way through"."""
 
 
+class SourceState(StrEnum):
+    """Of a document's file against the document, as the index holds it."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    """Since it was read; the quote is what the file said then."""
+    GONE = "gone"
+    """Deleted, moved or renamed since it was read."""
+    UNKNOWN = "unknown"
+    """The document comes from no file, or from one that is out of reach, as on another machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
     """One feature of the confidence and what it contributed."""
@@ -183,3 +196,5 @@ class Answer:
     encoder: str
     timings_ms: dict[str, float]
     """Wall-clock milliseconds of each stage, in the order they ran, and their "total"."""
+    stale: Mapping[str, SourceState] = field(default_factory=dict)
+    """Of the documents cited (for an abstention, of the passages'), those whose files have changed or gone, by id."""

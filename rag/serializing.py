@@ -41,6 +41,7 @@ def answer_json(answer: Answer) -> Json:
         "passages": [passage_json(passage) for passage in answer.passages],
         "index": {"version": answer.index_version, "encoder": answer.encoder},
         "timings_ms": answer.timings_ms,
+        "stale": {document: str(state) for document, state in answer.stale.items()},
     }
 
 

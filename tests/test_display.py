@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from rag.answering import cite, compose
 from rag.assistant import Assistant
 from rag.display import clean, reference, show_answer, show_passages
-from rag.records import Anchor, AnchorKind, Answer, Document, Quote, Source
+from rag.records import Anchor, AnchorKind, Answer, Document, Quote, Source, SourceState
 
 EVIL = "a\x1b[31mb\x07c\u202ed\u2066e\x9bf\r\ng\x00"
 
@@ -48,6 +49,20 @@ def test_nothing_of_a_document_acts_on_the_terminal(capsys: pytest.CaptureFixtur
     assert "the toll of the" in out
     assert all(c.isprintable() or c == "\n" for c in out)
     assert all(c.isprintable() for c in reference(evil))
+
+
+def test_a_source_that_has_changed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """An answer from a document whose file has changed or gone says which, and the command that mends it."""
+    documents = [Document(c * 16, f"{c}.txt", "0" * 64, "the toll of the harbour", Source()) for c in "ab"]
+    citations = cite([Quote(document, 0, 8, 1.0) for document in documents])
+    answer = Answer("?", compose(citations), citations, False, 0.9, (), (), "v", "e", {"total": 1.0})
+    show_answer(answer)
+    assert "rag index" not in capsys.readouterr().out
+    show_answer(replace(answer, stale={"b" * 16: SourceState.CHANGED}))
+    out = " ".join(capsys.readouterr().out.split())
+    assert "b.txt has changed since the index was built" in out
+    assert "a.txt" not in out.partition("b.txt has")[2]
+    assert "rag index" in out
 
 
 def test_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

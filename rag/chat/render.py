@@ -87,14 +87,16 @@ def _chip(citation: Citation, texts: Texts) -> str:
 
 def _cards(turn: Turn, texts: Texts) -> str:
     cards = "".join(
-        _card(_place(c), str(c.number), c.location, texts.open_quote.format(number=c.number), texts)
+        _card(turn, _place(c), str(c.number), c.location, texts.open_quote.format(number=c.number), texts)
         for c in turn.citations
     )
     return f'<div class="cards"><h3 class="vh">{escape(texts.cards_heading)}</h3>{cards}</div>' if cards else ""
 
 
-def _card(place: Place, number: str, where: str, label: str, texts: Texts) -> str:
+def _card(turn: Turn, place: Place, number: str, where: str, label: str, texts: Texts) -> str:
     badge = f'<span class="n">{number}</span>' if number else ""
+    stale = texts.stale(turn.answer.stale.get(place.document.id)) if turn.answer is not None else ""
+    note = f' · <span class="stale">{escape(stale)}</span>' if stale else ""
     copying = "".join(
         f'<a class="tool {name}" role="button" href="#{do}/{place.ref}" title="{escape(tip)}">'
         f'<span class="vh">{escape(tip)} {number}</span></a>'
@@ -106,7 +108,7 @@ def _card(place: Place, number: str, where: str, label: str, texts: Texts) -> st
         f'<span class="context">{escape(place.before())}</span><span class="exact">{escape(place.text)}</span>'
         f'<span class="context">{escape(place.after())}</span></span>'
         f'<span class="from">{escape(about(place.document))} · '
-        f'<span class="where">{escape(where)}</span></span></a><span class="copying">{copying}</span></div>'
+        f'<span class="where">{escape(where)}</span>{note}</span></a><span class="copying">{copying}</span></div>'
     )
 
 
@@ -114,7 +116,7 @@ def _abstention(turn: Turn, suggestions: Sequence[str], texts: Texts) -> str:
     html = f'<div class="said none"><p>{escape(turn.text)}</p></div>'
     if turn.closest:
         cards = "".join(
-            _card(p, "", location(p.document, p.start, p.end), texts.open_passage, texts) for p in turn.closest
+            _card(turn, p, "", location(p.document, p.start, p.end), texts.open_passage, texts) for p in turn.closest
         )
         html += f'<div class="cards closest"><h3 class="label">{escape(texts.closest_heading)}</h3>{cards}</div>'
     if suggestions:

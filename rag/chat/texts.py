@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rag.records import SourceState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
@@ -36,6 +38,8 @@ class Texts:
     suggestions_heading: str = "Questions that the documents answer"
     lost_one: str = "One quote is left out: its document was changed or removed since."
     lost_many: str = "{count} quotes are left out: their documents were changed or removed since."
+    source_changed: str = "changed since the index was built; this is what it said then"
+    source_gone: str = "no longer where it was when the index was built"
     copy_quote: str = "Copy with reference"
     copy_as: str = "Choose the reference style"
     copy_answer: str = "Copy answer"
@@ -159,6 +163,12 @@ class Texts:
         sources = self.documents_one if documents == 1 else self.documents_many.format(count=documents)
         template = self.quotes_one if quotes == 1 else self.quotes_many
         return template.format(count=quotes, documents=sources)
+
+    def stale(self, state: SourceState | None) -> str:
+        """What there is to say of a source whose file has changed or gone; empty for any other."""
+        if state is SourceState.CHANGED:
+            return self.source_changed
+        return self.source_gone if state is SourceState.GONE else ""
 
     def lost(self, count: int) -> str:
         """That quotes are left out."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from rag.chat.conversation import MAX_TURNS, Conversation, Turn, answered, from_stored, to_stored
+from rag.chat.render import messages
+from rag.chat.texts import ENGLISH
+from rag.records import SourceState
 from tests.chat.library import SmallBackend
 
 
@@ -73,3 +77,16 @@ def test_refused_questions_are_no_history() -> None:
     """A question that got a notice in place of an answer is not one that a follow-up refers to."""
     conversation = Conversation().with_turn(Turn("a")).with_turn(Turn("b", notice="too long"))
     assert conversation.earlier_questions() == ["a"]
+
+
+@pytest.mark.parametrize("question", ["Who built the harbour?", "What is quantum chromodynamics?"])
+def test_a_source_that_has_changed_is_marked_at_its_card(question: str) -> None:
+    """The cards of a document whose file has changed say so, and no others do."""
+    answer = SmallBackend().ask(question)
+    shown = answered(question, answer)
+    documents = [c.quote.document for c in answer.citations] or [place.document for place in shown.closest]
+    turn = replace(shown, answer=replace(answer, stale={documents[0].id: SourceState.CHANGED}))
+    html = messages(Conversation(turns=(turn,)), (), ENGLISH)[-1]["content"]
+    assert html.count(ENGLISH.source_changed) == sum(d.id == documents[0].id for d in documents)
+    assert ENGLISH.source_gone not in html
+    assert ENGLISH.source_changed not in messages(Conversation(turns=(shown,)), (), ENGLISH)[-1]["content"]

@@ -12,7 +12,6 @@ import pytest
 from rag.building import BuildReport, Incomplete, build_corpus
 from rag.encoding import HashingEncoder
 from rag.errors import BuildError
-from rag.freshness import Freshness, State
 from rag.index import Index
 from rag.planning import plan_corpus
 from rag.settings import Settings
@@ -171,24 +170,6 @@ def test_vector_file_is_faiss_own(tmp_path: Path, folder: Path) -> None:
     opened = FaissVectors.read(path)
     assert opened.count == len(rows)
     assert np.array_equal(opened.rows(range(len(rows))), rows)
-
-
-def test_stale_sources_are_known(tmp_path: Path, folder: Path) -> None:
-    """A file that was edited or deleted since the build is told from one that was only touched."""
-    build(folder, tmp_path / "index")
-    write(folder, "01.md", 900)
-    (folder / "02.md").unlink()
-    (folder / "03.md").write_bytes((folder / "03.md").read_bytes())
-    index = Index.open(IndexFolder(tmp_path / "index").live())
-    freshness = Freshness(tmp_path / "index")
-    states = {d.path: freshness.state(d) for d in index.store.documents()}
-    index.close()
-    assert (states["00.md"], states["01.md"], states["02.md"], states["03.md"]) == (
-        State.SAME,
-        State.CHANGED,
-        State.GONE,
-        State.SAME,
-    )
 
 
 def test_hostile_names(tmp_path: Path) -> None:
