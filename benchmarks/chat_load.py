@@ -68,7 +68,7 @@ async def _person(client: httpx.AsyncClient, number: int, expected: dict[str, st
             else:
                 tally.seconds.append(time.monotonic() - begun)
                 tally.wrong += answer != (question, expected[question])
-        fresh = {"data": [], "fn_index": tally.new_chat, "session_hash": session}
+        fresh = {"data": [None], "fn_index": tally.new_chat, "session_hash": session}
         await client.post("/gradio_api/run/predict", json=fresh)
         await asyncio.sleep(PAUSE_S)
 

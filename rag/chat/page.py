@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from rag.chat.backend import Backend
-from rag.chat.conversation import Conversation
 from rag.chat.escaping import escape
 from rag.chat.handlers import Handlers
+from rag.chat.open_chat import OpenChat
 from rag.chat.panel import empty_view
-from rag.chat.render import start
 from rag.chat.texts import Texts
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("base.js", "panel.js", "study.js", "conversations.js", "start.js")
 CONVERSATION_KEPT_S = 12 * 3600
 """The server forgets a conversation after so long without a question; the browser still has it."""
-MAX_EXAMPLES = 6
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
     "%3Crect width='32' height='32' rx='8' fill='%234f46e5'/%3E%3Cpath fill='%23fff' "
@@ -31,12 +28,11 @@ ICON = (
 Endpoint = Callable[..., str]
 
 
-def build_page(
-    handlers: Handlers, backend: Backend, texts: Texts, endpoints: tuple[Endpoint, ...], max_waiting: int
-) -> gr.Blocks:
+def build_page(handlers: Handlers, texts: Texts, endpoints: tuple[Endpoint, ...], max_waiting: int) -> gr.Blocks:
     """The Blocks of the chat. Inputs of events are the question box and the state, never a client-built component."""
     with gr.Blocks(title=texts.title, fill_height=True, fill_width=True, analytics_enabled=False) as page:
-        conversation = gr.State(Conversation(), time_to_live=CONVERSATION_KEPT_S)
+        new = OpenChat(examples_of=handlers.outputs.backend.version)  # each page gets its own copy
+        open_chat = gr.State(new, time_to_live=CONVERSATION_KEPT_S)
         hub = gr.HTML(_header(texts), js_on_load=_script(), elem_id="hub", apply_default_css=False)
         with gr.Row(elem_id="main", equal_height=True):
             with gr.Column(elem_id="chat-column", scale=3, min_width=280):
@@ -52,7 +48,7 @@ def build_page(
                     sanitize_html=True,
                     group_consecutive_messages=False,
                     autoscroll=False,
-                    placeholder=start(_some(backend.suggestions()), texts),
+                    placeholder=handlers.outputs.start(),
                     scale=1,
                 )
                 scope = gr.HTML("", elem_id="scope", js_on_load=None, apply_default_css=False)
@@ -75,36 +71,32 @@ def build_page(
         ledger = gr.HTML("", elem_id="ledger", js_on_load=None, apply_default_css=False)
         tray = gr.HTML("", elem_id="tray", js_on_load=None, apply_default_css=False)
 
-        asked = [box, chat, conversation, ledger]
+        asking, reading, studying = handlers.asking, handlers.reading, handlers.studying
+        asked = [box, chat, open_chat, ledger]
         streamed: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "ask"}
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         running = [
-            box.submit(handlers.submit, [box, conversation], asked, concurrency_limit=None, **streamed),
-            hub.ask_question(handlers.suggested, [conversation], asked, **streamed),
-            hub.retry_answer(handlers.retry, [conversation], asked, **streamed),
+            box.submit(asking.submit, [box, open_chat], asked, concurrency_limit=None, **streamed),
+            hub.ask_question(asking.suggested, [open_chat], asked, **streamed),
+            hub.retry_answer(asking.retry, [open_chat], asked, **streamed),
         ]
-        box.stop(handlers.stop, [conversation], asked, cancels=running, **quick)
-        hub.edit_question(handlers.edit, [conversation], asked, cancels=running, **quick)
-        hub.new_chat(handlers.new_chat, None, [*asked, scope], cancels=running, **quick)
-        hub.restore_chat(handlers.restore, None, [*asked, scope], cancels=running, **quick)
-        hub.open_place(handlers.open_place, None, panel, **quick)
-        hub.open_document(handlers.read, None, panel, **quick)
-        hub.open_library(handlers.library, [conversation], panel, **quick)
-        hub.open_why(handlers.why, [conversation], panel, **quick)
-        hub.choose_documents(handlers.choose, [conversation], [conversation, scope, ledger], **quick)
-        hub.copy_reference(handlers.reference, None, tray, **quick)
-        hub.export_chat(handlers.export, [conversation], tray, **quick)
-        hub.vote_answer(handlers.vote, [conversation], [chat, conversation, tray], **quick)
+        box.stop(asking.stop, [open_chat], asked, cancels=running, **quick)
+        hub.edit_question(asking.edit, [open_chat], asked, cancels=running, **quick)
+        hub.new_chat(asking.new_chat, [open_chat], [*asked, scope], cancels=running, **quick)
+        hub.restore_chat(asking.restore, [open_chat], [*asked, scope], cancels=running, **quick)
+        hub.choose_documents(asking.choose, [open_chat], [open_chat, scope, ledger], **quick)
+        page.load(asking.loaded, [open_chat], chat, **quick)
+        hub.open_place(reading.open_place, None, panel, **quick)
+        hub.open_document(reading.read, None, panel, **quick)
+        hub.open_library(reading.library, [open_chat], panel, **quick)
+        hub.open_why(reading.why, [open_chat], panel, **quick)
+        hub.copy_reference(studying.reference, None, tray, **quick)
+        hub.export_chat(studying.export, [open_chat], tray, **quick)
+        hub.vote_answer(studying.vote, [open_chat], [chat, tray], **quick)
         for endpoint in endpoints:
             gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="api", concurrency_limit=4)
     page.queue(max_size=max_waiting, default_concurrency_limit=4, api_open=False)
     return page
-
-
-def _some(questions: Sequence[str]) -> list[str]:
-    """Examples for the start page, from all along the list: its neighbours are about the same document."""
-    count = min(len(questions), MAX_EXAMPLES)
-    return [questions[i * len(questions) // count] for i in range(count)]
 
 
 def theme() -> gr.themes.Base:

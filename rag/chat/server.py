@@ -82,11 +82,13 @@ def serve(
 
 
 def quiet_gradio(scratch: Path) -> None:
-    """Set what Gradio reads at import: no calls to other hosts, and its files in a folder of our own."""
+    """Set what Gradio reads: no calls to other hosts, its files in a folder of our own, and no matplotlib."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(scratch)
+    # Gradio tries to import it twice at every event; looking through all folders in vain is 3 % of the server's work.
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]  # makes its import fail at once
 
 
 def application(backend: Backend, settings: Settings, feedback_dir: Path, options: Options) -> Guard:
@@ -97,7 +99,7 @@ def application(backend: Backend, settings: Settings, feedback_dir: Path, option
     from rag.chat.api import endpoints
     from rag.chat.feedback import FILE_NAME, FeedbackFile
     from rag.chat.guard import Guard
-    from rag.chat.handlers import Handlers
+    from rag.chat.handlers import make_handlers
     from rag.chat.limits import Limiter, Rate, Slots
     from rag.chat.page import build_page, head, theme
     from rag.chat.texts import ENGLISH
@@ -106,8 +108,8 @@ def application(backend: Backend, settings: Settings, feedback_dir: Path, option
     # A class behind one address may ask 20 questions a second; all its pages' events are a few times that.
     questions, requests = Limiter(Rate(20, 100)), Limiter(Rate(100, 600))
     feedback = FeedbackFile(feedback_dir / FILE_NAME, settings)
-    handlers = Handlers(backend, settings, feedback, questions, slots, ENGLISH)
-    page = build_page(handlers, backend, ENGLISH, endpoints(backend, slots, ENGLISH), MAX_WAITING)
+    handlers = make_handlers(backend, settings, feedback, questions, slots, ENGLISH)
+    page = build_page(handlers, ENGLISH, endpoints(backend, slots, ENGLISH), MAX_WAITING)
     app = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,

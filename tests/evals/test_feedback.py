@@ -21,8 +21,9 @@ from rag.assistant import Assistant
 from rag.building import build_corpus
 from rag.chat.conversation import Conversation, answered
 from rag.chat.feedback import FeedbackFile
-from rag.chat.handlers import Handlers
+from rag.chat.handlers import Handlers, make_handlers
 from rag.chat.limits import Limiter, Rate, Slots
+from rag.chat.open_chat import OpenChat
 from rag.chat.texts import ENGLISH
 from rag.encoding import HashingEncoder
 from rag.errors import UserError
@@ -30,6 +31,7 @@ from rag.index import Index
 from rag.records import Document, Source
 from rag.settings import Settings
 from rag.versions import IndexFolder
+from tests.chat.conftest import awaited
 
 TOLL = "Fishing boats paid a toll of two crowns for each landing."
 TEXT = f"The harbour of Norby was built in 1874 by Ada Holm.\n\n{TOLL}\n\nThe lighthouse was automated in 1981.\n"
@@ -67,14 +69,15 @@ def chat(tmp_path: Path) -> tuple[Handlers, Path]:
     settings = Settings(answer_threshold=0.0)
     assistant = Assistant(Index.open(IndexFolder(index_dir).live()), HashingEncoder(), settings, index_dir=index_dir)
     feedback = FeedbackFile(index_dir / "feedback.jsonl", settings)
-    return Handlers(assistant, settings, feedback, Limiter(Rate(9, 9)), Slots(4), ENGLISH), tmp_path
+    return make_handlers(assistant, settings, feedback, Limiter(Rate(9, 9)), Slots(4), ENGLISH), tmp_path
 
 
 def vote(handlers: Handlers, question: str, up: bool, note: str = "") -> Conversation:
     """Ask, then press a thumb, as the page's event does."""
-    conversation = Conversation().with_turn(answered(question, handlers.backend.ask(question)))
+    chat = OpenChat(Conversation().with_turn(answered(question, handlers.reading.backend.ask(question))))
     thumb = gr.EventData(None, {"turn": 0, "up": up, "note": note})
-    return handlers.vote(conversation, thumb)[1]  # type: ignore[no-any-return]  # Gradio's updates are untyped
+    awaited(lambda: handlers.studying.vote(chat, thumb))
+    return chat.conversation
 
 
 def test_a_marked_answer_becomes_a_draft_and_once_confirmed_gold(

@@ -1,0 +1,194 @@
+"""What happens when a reader asks, stops, asks again, edits, or opens another conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+import gradio as gr
+
+from rag.chat.backend import Backend
+from rag.chat.conversation import Conversation, Turn, answered, from_stored
+from rag.chat.limits import Limiter, Slots
+from rag.chat.open_chat import OpenChat
+from rag.chat.outputs import Outputs, Update, nothing, text_of
+from rag.chat.parts import until
+from rag.chat.texts import Texts
+from rag.errors import UserError
+from rag.settings import Settings
+
+SHOW_LOOKING_AFTER_S = 0.15
+"""An answer that comes sooner is painted at once; a slower one is announced."""
+REVEAL_S = 0.04
+"""Between two quotes of an answer as it appears."""
+REVEAL_UP_TO = 6
+"""People asking at once up to which an answer appears quote by quote; each step costs about as much as an answer."""
+WORKERS = min(4, os.cpu_count() or 1)
+"""Answers made at once. An answer keeps a core busy: more threads would take turns, and all answers come later."""
+
+_log = logging.getLogger(__name__)
+_OUTPUTS = 4
+Updates = AsyncGenerator[Update, None]
+"""Closed with the event that it belongs to, so that nothing goes on for a reader who has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The events that change the conversation. All run on the event loop; only answers are made in other threads."""
+
+    backend: Backend
+    settings: Settings
+    limiter: Limiter
+    slots: Slots
+    texts: Texts
+    outputs: Outputs
+    workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS, "answer"))
+
+    async def submit(self, question: str, chat: OpenChat, request: gr.Request) -> Updates:
+        """Enter in the question box."""
+        async with aclosing(self._ask(question, chat, request)) as updates:
+            async for update in updates:
+                yield update
+
+    async def suggested(self, chat: OpenChat, event: gr.EventData, request: gr.Request) -> Updates:
+        """A suggested question was chosen."""
+        async with aclosing(self._ask(text_of(event, "question"), chat, request)) as updates:
+            async for update in updates:
+                yield update
+
+    async def retry(self, chat: OpenChat, request: gr.Request) -> Updates:
+        """The last question again."""
+        turns = chat.conversation.turns
+        if turns:
+            chat.change(replace(chat.conversation, turns=turns[:-1]))
+        async with aclosing(self._ask(turns[-1].question if turns else "", chat, request)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _ask(self, asked: object, chat: OpenChat, request: gr.Request) -> Updates:
+        question = asked.strip() if isinstance(asked, str) else ""
+        if not question:
+            yield self.outputs.done(chat, question=None)
+            return
+        # One character more than is read, so that the backend says what is wrong.
+        question = question[: self.settings.max_question_characters + 1]
+        refusal = self._refusal(request)
+        if refusal:
+            chat.change(chat.conversation.with_turn(Turn(question[:-1] or question, notice=refusal)))
+            yield self.outputs.done(chat)
+            return
+        earlier = chat.conversation
+        number = chat.ask(Turn(question, pending=True))
+        work = asyncio.get_running_loop().run_in_executor(self.workers, self._answer, question, earlier)
+        try:
+            async with aclosing(self._as_it_comes(work, number, chat)) as updates:
+                async for update in updates:
+                    yield update
+        finally:
+            work.cancel()  # one that nobody waits for any more and that has not begun is not made
+            self.slots.give_back()
+
+    async def _as_it_comes(self, work: asyncio.Future[Turn], number: int, chat: OpenChat) -> Updates:
+        finished, _ = await asyncio.wait({work}, timeout=SHOW_LOOKING_AFTER_S)
+        announced = not finished
+        if announced:
+            yield self.outputs.working(chat)
+        turn = await work
+        reveal = self.slots.taken <= REVEAL_UP_TO
+        for shown in range(1, len(turn.citations) if reveal else 1):
+            if not chat.answer(number, replace(turn, shown=shown)):
+                break
+            announced = True
+            yield self.outputs.working(chat)
+            await asyncio.sleep(REVEAL_S)
+        overtaken = not chat.answer(number, turn)
+        yield nothing(_OUTPUTS) if overtaken else self.outputs.done(chat, stopping=announced)
+
+    def _refusal(self, request: gr.Request) -> str:
+        """Why a question is not answered now, politely; empty, and a slot is taken, where it is."""
+        if not self.limiter.allow(client_address(request)):
+            return self.texts.too_fast
+        return "" if self.slots.take() else self.texts.busy
+
+    def _answer(self, question: str, conversation: Conversation) -> Turn:
+        """The turn for a question. Never raises: what went wrong becomes a line that a person can read."""
+        try:
+            known = [i for i in conversation.documents if self.backend.document(i) is not None]
+            answer = self.backend.ask(question, conversation.earlier_questions(), known or None)
+            return answered(question, answer)
+        except UserError as error:
+            return Turn(question[: self.settings.max_question_characters], notice=str(error))
+        except Exception:
+            _log.exception("a question could not be answered")
+            return Turn(question, notice=self.texts.failed)
+
+    async def stop(self, chat: OpenChat) -> Update:
+        """An answer under way keeps the quotes already shown; a question without an answer goes back to the box."""
+        conversation = chat.conversation
+        last = conversation.turns[-1] if conversation.turns else None
+        if last is None or not (last.pending or last.shown is not None):
+            return self.outputs.done(chat, question=None)
+        if last.pending:
+            chat.change(replace(conversation, turns=conversation.turns[:-1]))
+            return self.outputs.done(chat, question=last.question)
+        text = f"{until(last.text, last.citations, last.shown or 0)}\n{self.texts.stopped}"
+        chat.change(
+            conversation.with_last(replace(last, text=text, citations=last.citations[: last.shown], shown=None))
+        )
+        return self.outputs.done(chat)
+
+    async def edit(self, chat: OpenChat) -> Update:
+        """The last question back into the box, to be asked differently."""
+        turns = chat.conversation.turns
+        if not turns:
+            return self.outputs.done(chat, question=None)
+        chat.change(replace(chat.conversation, turns=turns[:-1]))
+        return self.outputs.done(chat, question=turns[-1].question)
+
+    async def new_chat(self, chat: OpenChat) -> Update:
+        """An empty conversation; the one before stays in the browser."""
+        chat.change(Conversation())
+        box, _, *rest = self.outputs.done(chat)
+        fresh = self._fresh_examples(chat)
+        return box, gr.update(value=[], **fresh) if fresh else [], *rest, ""
+
+    async def restore(self, chat: OpenChat, event: gr.EventData) -> Update:
+        """A conversation that the browser kept. Its quotes are cut anew from the open index."""
+        stored = getattr(event, "conversation", None)
+        chat.change(await asyncio.to_thread(from_stored, self.backend, stored))
+        return (*self.outputs.done(chat), self.outputs.scope(chat.conversation))
+
+    async def choose(self, chat: OpenChat, event: gr.EventData) -> Update:
+        """Which documents to ask: gives the open chat, the line that says so, and the ledger."""
+        ids = getattr(event, "documents", None)
+        everything = [document.id for document in self.backend.documents()]
+        wanted = {item for item in ids if isinstance(item, str)} if isinstance(ids, list) else set()
+        chosen = tuple(i for i in everything if i in wanted)
+        # Not a change that overtakes an answer under way: it was asked of the documents chosen then.
+        chat.conversation = replace(chat.conversation, documents=() if len(chosen) == len(everything) else chosen)
+        *_, ledger = self.outputs.done(chat)
+        return chat, self.outputs.scope(chat.conversation), ledger
+
+    async def loaded(self, chat: OpenChat) -> object:
+        """The start page of the index as it is now: the page itself was made when the server started."""
+        fresh = self._fresh_examples(chat)
+        return gr.update(**fresh) if fresh else gr.skip()
+
+    def _fresh_examples(self, chat: OpenChat) -> dict[str, str]:
+        """What to change of the messages where the examples are of another index version than the one that is open."""
+        version = self.backend.version
+        if chat.examples_of == version:
+            return {}
+        chat.examples_of = version
+        return {"placeholder": self.outputs.start()}
+
+
+def client_address(request: gr.Request) -> str:
+    """Who asks, for the limits."""
+    client = request.client
+    return str(client.host) if client else "unknown"
