@@ -1,7 +1,9 @@
 """What an update costs: N documents, one changed. python benchmarks/index_rebuild.py [--documents 10000]
 
 Encodes with the small deterministic encoder of the tests, at the real one's 384 numbers a vector: with a real model the
-build from nothing takes far longer and the update hardly, so the ratio printed here is the worst one.
+build from nothing takes far longer and the update hardly, so the ratio printed here is the worst one. Work is processor
+time, which other work on the machine does not change much; the seconds of the clock are printed beside it. All builds
+are of one process: a command line adds its start, some 0.7 s.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -25,7 +29,15 @@ from rag.settings import Settings
 
 WORDS = "tide mill dam stone clay wheel barley flood pond current winter miller table door salt ferry".split()
 MOST_SECONDS = 1.0
-"""Beyond the scan."""
+"""Of work beyond the scan."""
+
+
+class Times(NamedTuple):
+    """What something took, in seconds."""
+
+    work: float
+    """Of the processor."""
+    clock: float
 
 
 def main() -> None:
@@ -40,10 +52,8 @@ def main() -> None:
         write_corpus(source, given.documents, given.sentences)
         encoder = HashingEncoder(dimension=384)
 
-        def build() -> float:
-            started = time.perf_counter()
-            build_corpus([source], index, Settings(), lambda: encoder)
-            return time.perf_counter() - started
+        def build() -> Times:
+            return timed(lambda: build_corpus([source], index, Settings(), lambda: encoder))
 
         full = build()
         updates, scans = [], []
@@ -51,23 +61,27 @@ def main() -> None:
             number = min(5000 + i, given.documents - 1)
             path = source / f"{number // 100:03}" / f"{number:06}.txt"
             path.write_text(f"This one is new, for the {i}. time.", encoding="utf-8")
-            scans.append(scan(source))
+            scans.append(timed(lambda: scan(source)))
             updates.append(build())
         unchanged = build()
     update, scanned = sorted(updates)[len(updates) // 2], sorted(scans)[len(scans) // 2]
-    figures = {
-        "s, build from nothing": round(full, 2),
-        "s, scan alone: find, read and hash every file": round(scanned, 2),
-        "s, one document changed (median)": round(update, 2),
-        "s of it beyond the scan (must be less than 1)": round(update - scanned, 2),
-        "s, nothing changed": round(unchanged, 2),
-        "update / build from nothing": round(update / full, 3),
+    beyond = update.work - scanned.work
+    rows = {
+        "build from nothing": full,
+        "scan alone: find, read and hash every file": scanned,
+        "one document changed (median)": update,
+        "nothing changed": unchanged,
     }
+    figures: dict[str, float] = {}
+    for name, times in rows.items():
+        figures[f"{name}, s of work"], figures[f"{name}, s of the clock"] = round(times.work, 2), round(times.clock, 2)
+    figures["one document changed, s of work beyond the scan (must be less than 1)"] = round(beyond, 2)
+    figures["one document changed / build from nothing, work"] = round(update.work / full.work, 3)
     for name, value in figures.items():
         print(f"{value:8} {name}")
     settings = {"encoder": encoder.card.name, "dimension": 384, "documents": given.documents, "updates": given.updates}
     measured.write("index_rebuild", figures, settings)
-    sys.exit(update - scanned >= MOST_SECONDS)
+    sys.exit(beyond >= MOST_SECONDS)
 
 
 def write_corpus(source: Path, documents: int, sentences: int) -> None:
@@ -80,12 +94,17 @@ def write_corpus(source: Path, documents: int, sentences: int) -> None:
         path.write_text(" ".join(words), encoding="utf-8")
 
 
-def scan(source: Path) -> float:
-    """Seconds that finding, reading and hashing every file takes: what any update must do."""
-    started = time.perf_counter()
+def timed(do: Callable[[], object]) -> Times:
+    """What a call takes."""
+    work, clock = time.process_time(), time.perf_counter()
+    do()
+    return Times(time.process_time() - work, time.perf_counter() - clock)
+
+
+def scan(source: Path) -> None:
+    """Find, read and hash every file: what any update must do."""
     for file in find_files([source])[0]:
         load_key(file, hashlib.sha256(read_file(file, 2**26)).hexdigest())
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rag.records import Document, SourceState
@@ -39,7 +39,8 @@ def write_files(index_dir: Path, files: Iterable[FileState]) -> None:
     """Note where the files of a build are, in one atomic rename."""
     path = index_dir / FILE_NAME
     temporary = path.with_name(f".{FILE_NAME}-{os.getpid()}")
-    temporary.write_text(json.dumps([astuple(file) for file in files]) + "\n", encoding="utf-8")
+    rows = [[f.path, f.location, f.bytes, f.modified_ns, f.sha256] for f in files]  # `astuple` takes ten times as long
+    temporary.write_text(json.dumps(rows) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 

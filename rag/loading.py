@@ -141,6 +141,11 @@ def _entry_json(entry: SourceEntry) -> str:
 
 def read_file(file: CorpusFile, max_bytes: int) -> bytes:
     """The bytes of a regular file of at most `max_bytes`, of a kind that is read. Raises LoadError."""
+    return read_file_and_status(file, max_bytes)[0]
+
+
+def read_file_and_status(file: CorpusFile, max_bytes: int) -> tuple[bytes, os.stat_result]:
+    """The same, and size and time as they were before it was read: a change meanwhile shows as one after it."""
     if file.location.suffix.lower() not in ENDINGS:
         raise LoadError(_UNKNOWN_KIND)
     try:
@@ -153,7 +158,7 @@ def read_file(file: CorpusFile, max_bytes: int) -> bytes:
                     f"is {status.st_size / 2**20:.0f} MiB, more than the {max_bytes / 2**20:g} MiB that "
                     "max_file_mib allows"
                 )
-            return stream.read(max_bytes + 1)
+            return stream.read(max_bytes + 1), status
     except OSError as error:
         raise LoadError(f"cannot be read: {error.strerror or error}") from error
 

@@ -241,6 +241,7 @@ class Store:
         """Open `path` read-only. Raises sqlite3.Error where it is no store."""
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
         self._lock = threading.Lock()
+        self._kept: tuple[Kept, ...] | None = None
         self.document = lru_cache(maxsize=256)(self._document)
         """A document by number, from 0."""
         self.document_frequency = lru_cache(maxsize=65536)(self._document_frequency)
@@ -259,13 +260,15 @@ class Store:
             raise ValueError(f"no table {table!r}")
         return self._rows(f"SELECT count(*) FROM {table}")[0][0]
 
-    def kept(self) -> Iterator[Kept]:
+    def kept(self) -> tuple[Kept, ...]:
         """What a later build must know to copy documents, in order of their numbers."""
         with self._lock:
-            rows = self._db.execute(
-                "SELECT number, path, id, load_key, content_key, loading FROM documents ORDER BY number"
-            ).fetchall()
-        return (Kept(*row) for row in rows)
+            if self._kept is None:
+                rows = self._db.execute(
+                    "SELECT number, path, id, load_key, content_key, loading FROM documents ORDER BY number"
+                )
+                self._kept = tuple(map(Kept._make, rows))
+            return self._kept
 
     def characters(self, number: int) -> int:
         """Length of a document's text, as its spans are checked against."""

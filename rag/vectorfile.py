@@ -18,7 +18,8 @@ _HEADER = struct.Struct("<4siqqqBiQ")
 """Kind, dimension, rows, two fields of no meaning, whether it is trained, metric (0: inner product), values."""
 _KIND = b"IxFI"
 _UNUSED = 1 << 20
-_BLOCK_ROWS = 16_384
+_BLOCK_BYTES = 2**21
+"""Read and written together."""
 
 
 class VectorFileWriter:
@@ -38,7 +39,7 @@ class VectorFileWriter:
         self.rows += len(rows)
 
     def copy(self, source: VectorFile, rows: range) -> None:
-        """Append consecutive rows of another file."""
+        """Append consecutive rows of another file of rows of the same length."""
         for block in source.blocks(rows):
             self.add(block)
 
@@ -79,8 +80,9 @@ class VectorFile:
     def blocks(self, rows: range | None = None) -> Iterator[Matrix]:
         """Consecutive rows, or all, in blocks."""
         rows = range(self.rows) if rows is None else rows
-        for at in range(rows.start, rows.stop, _BLOCK_ROWS):
-            yield self.read(range(at, min(at + _BLOCK_ROWS, rows.stop)))
+        size = max(1, _BLOCK_BYTES // (4 * self.dimension))
+        for at in range(rows.start, rows.stop, size):
+            yield self.read(range(at, min(at + size, rows.stop)))
 
 
 def read_rows(path: Path) -> Matrix:
