@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,8 @@ class BuildReport:
     pages: PageCounts = PageCounts()
     notes: tuple[str, ...] = ()
     """Path and what there is to know of it, such as page headers that were left out."""
+    unused_entries: tuple[str, ...] = ()
+    """What a `sources.toml` says of files that are not there."""
 
 
 class Incomplete(BuildError):
@@ -128,8 +130,9 @@ def build_corpus(
         if strict and (losses := losses_of(corpus)):
             raise Incomplete(losses)
         report = _build(corpus, folder, live, settings, open_encoder(), watch)
-        write_files(index_dir, corpus.files)
-        stash.keep_only(_still_needed(corpus, folder))
+        with suppress(OSError, sqlite3.OperationalError):  # the version is live: a full disk cannot undo that
+            write_files(index_dir, corpus.files)
+            stash.keep_only(_still_needed(corpus, folder))
         return report
 
 
@@ -272,26 +275,23 @@ def _write(
     """Write all files of a version into `scratch`. Returns its manifest and the number of texts encoded."""
     kept = {known.content_key: known for known in live.store.kept()} if live is not None else {}
     base = live if live is not None and any(entry.content_key in kept for entry in corpus.entries) else None
-    chunk_vectors = VectorFileWriter(scratch / CHUNK_VECTORS, encoder.card.dimension)
-    segment_vectors = VectorFileWriter(scratch / SEGMENT_VECTORS, encoder.card.dimension)
-    cache = EmbeddingCache(folder.cache / "embeddings.sqlite")
-    try:
-        with StoreWriter(scratch / STORE, base.folder / STORE if base else None) as store:
-            writer = _Rows(store, chunk_vectors, segment_vectors, cache, encoder, settings.chunk_tokens, base)
-            done = 0
-            for run in _runs(corpus.entries, kept if base else {}):
-                watch(done, len(corpus.entries))
-                if run.copied is not None:
-                    writer.copy(run.copied, run.renamed)
-                else:
-                    writer.add(run.entries[0])
-                done += len(run.entries)
-            writer.flush()
-            watch(len(corpus.entries), len(corpus.entries))
-    finally:
-        cache.close()
-        chunk_vectors.close()
-        segment_vectors.close()
+    with (  # a full disk may show only when a file is closed; the others are closed all the same
+        closing(EmbeddingCache(folder.cache / "embeddings.sqlite")) as cache,
+        closing(VectorFileWriter(scratch / CHUNK_VECTORS, encoder.card.dimension)) as chunk_vectors,
+        closing(VectorFileWriter(scratch / SEGMENT_VECTORS, encoder.card.dimension)) as segment_vectors,
+        StoreWriter(scratch / STORE, base.folder / STORE if base else None) as store,
+    ):
+        writer = _Rows(store, chunk_vectors, segment_vectors, cache, encoder, settings.chunk_tokens, base)
+        done = 0
+        for run in _runs(corpus.entries, kept if base else {}):
+            watch(done, len(corpus.entries))
+            if run.copied is not None:
+                writer.copy(run.copied, run.renamed)
+            else:
+                writer.add(run.entries[0])
+            done += len(run.entries)
+        writer.flush()
+        watch(len(corpus.entries), len(corpus.entries))
     manifest = Manifest(
         version=folder.new_name(corpus_sha256),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -469,4 +469,5 @@ def _report(
             tuple(f"{path}: {page}" for path, loading in loadings for page in loading.pages_dropped),
         ),
         notes=tuple(f"{path}: {note}" for path, loading in loadings for note in loading.notes),
+        unused_entries=tuple(corpus.unused),
     )

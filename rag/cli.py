@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rag.errors import RagError, UserError
-from rag.settings import Effective, Settings, load_settings
+from rag.settings import Effective, Settings, load_settings, unknown_variables
 
 DONE, FAILED, WRONG_USE, INCOMPLETE = 0, 1, 2, 3
 
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         flags = {f.name: getattr(given, f.name, None) for f in fields(Settings)}
         effective = load_settings(flags, file=given.config)
+        for variable in unknown_variables():
+            note(f"rag: {variable} in the environment is no setting and is ignored; rag info lists the settings")
         command: Callable[[argparse.Namespace, Effective], int] = given.command
         code = command(given, effective)
         sys.stdout.flush()  # here, where a reader that has gone is no error

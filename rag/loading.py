@@ -197,6 +197,17 @@ def find_files(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
     return [files[path] for path in sorted(files)], skipped
 
 
+def unused_entries(roots: Sequence[Path]) -> list[str]:
+    """What the `sources.toml` of each folder names that is not there, one line each."""
+    return [
+        f"{root / FILE_NAME} names {name!r}, which is not there"
+        for root in roots
+        if os.path.isdir(root)
+        for name in read_sources(root)
+        if not os.path.exists(os.path.join(root, name))
+    ]
+
+
 def _is(root: Path, test: Callable[[Path], bool]) -> bool:
     try:
         return test(root)

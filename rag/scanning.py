@@ -18,7 +18,16 @@ from rag.errors import LoadError
 from rag.freshness import FileState
 from rag.loaders.content import Content
 from rag.loaders.isolation import Isolated, LimitReached
-from rag.loading import CorpusFile, Skipped, find_files, load_key, read_content, read_file_and_status, to_document
+from rag.loading import (
+    CorpusFile,
+    Skipped,
+    find_files,
+    load_key,
+    read_content,
+    read_file_and_status,
+    to_document,
+    unused_entries,
+)
 from rag.records import Document
 from rag.stash import Stash
 from rag.store import Kept, Store
@@ -78,6 +87,8 @@ class Corpus:
     """Of the entries, in the same order."""
     failed: list[str] = field(default_factory=list)
     """Load keys of files that cannot be read."""
+    unused: list[str] = field(default_factory=list)
+    """Entries of a `sources.toml` for files that are not there, one line each."""
 
     def sha256(self) -> str:
         """Over the paths and contents of the documents."""
@@ -93,7 +104,7 @@ def scan(roots: Sequence[Path], max_bytes: int, live: Store | None, stash: Stash
     Raises BuildError for a root that is not there, SourcesError where a `sources.toml` cannot be used.
     """
     files, skipped = find_files(roots)
-    corpus = Corpus(skipped=skipped)
+    corpus = Corpus(skipped=skipped, unused=unused_entries(roots))
     kept = {known.load_key: known for known in live.kept() if known.load_key} if live is not None else {}
     taken: dict[str, str] = {}  # document id to path
     for file in files:

@@ -96,6 +96,13 @@ def load_settings(
     return Effective(Settings(**known), origins)
 
 
+def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Environment variables that look like settings and are none: misspelt ones, mostly."""
+    environment = os.environ if environment is None else environment
+    names = {ENVIRONMENT_PREFIX + f.name.upper() for f in fields(Settings)}
+    return sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in names)
+
+
 def _convert(name: str, value: object, origin: str) -> object:
     """The value as the setting's type, within its bounds."""
     declared = next(f for f in fields(Settings) if f.name == name)

@@ -48,6 +48,8 @@ def _build(given: argparse.Namespace, effective: Effective, *, quiet: bool = Fal
     _say_skipped(report.skipped)
     for page in report.pages.dropped:
         note(f"left out: {page}")
+    for entry in report.unused_entries:
+        note(entry)
     if given.json:
         print(json.dumps(asdict(report), ensure_ascii=False))
     elif not (quiet and report.unchanged):
@@ -56,7 +58,8 @@ def _build(given: argparse.Namespace, effective: Effective, *, quiet: bool = Fal
             for line in _details(report):
                 print(f"  {line}")
     sys.stdout.flush()
-    return INCOMPLETE if report.skipped or report.pages.dropped else DONE
+    lost = any(skipped.lost for skipped in report.skipped) or report.pages.dropped
+    return INCOMPLETE if lost else DONE
 
 
 def _plan(given: argparse.Namespace, effective: Effective) -> int:

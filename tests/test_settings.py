@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import SettingsError
-from rag.settings import Settings, load_settings
+from rag.settings import Settings, load_settings, unknown_variables
 
 
 def test_later_sources_win_and_are_named(tmp_path: Path) -> None:
@@ -102,3 +102,8 @@ def test_home_is_expanded_and_settings_cannot_change(tmp_path: Path, monkeypatch
     assert settings.cache_dir == tmp_path / "x"
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.passages = 3  # type: ignore[misc]  # this is the point
+
+
+def test_misspelt_variables_are_found() -> None:
+    """A variable with our prefix that is no setting is named; settings and other variables are not."""
+    assert unknown_variables({"RAG_PASAGES": "1", "RAG_PASSAGES": "1", "RAGTIME": "x", "HOME": "/"}) == ["RAG_PASAGES"]

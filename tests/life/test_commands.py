@@ -85,6 +85,27 @@ def test_report_says_what_was_done(run: Run, folder: Path) -> None:
     assert [entry["path"] for entry in report["skipped"]] == ["picture.png"]
 
 
+def test_what_is_no_loss_ends_well(run: Run, folder: Path) -> None:
+    """A second file of the same text and an entry for a file that is not there are named; neither is a failure."""
+    (folder / "again.md").write_bytes((folder / "00.md").read_bytes())
+    (folder / "sources.toml").write_text('["00.md"]\ntitle = "Zero"\n["gone.md"]\ntitle = "Gone"\n')
+    for _ in range(2):  # the second time nothing is built, and it is said all the same
+        code, _out, error = run("index", str(folder))
+        assert code == 0
+        assert "left out: 'again.md' has the same text as 00.md" in error
+        assert "sources.toml names 'gone.md', which is not there" in error
+        assert "00.md', which" not in error
+    report = json.loads(run("index", str(folder), "--json")[1])
+    assert len(report["unused_entries"]) == 1
+
+
+def test_misspelt_variable_is_named(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A RAG_ variable that is no setting is said to be ignored."""
+    monkeypatch.setenv("RAG_CHUNK_TOKEN", "100")
+    code, _, error = run("index", str(folder))
+    assert (code, "RAG_CHUNK_TOKEN in the environment is no setting" in error) == (0, True)
+
+
 def test_dry_run_and_strict(run: Run, folder: Path, tmp_path: Path) -> None:
     """A dry run makes no version; with --strict both a dry run and a build fail for a loss."""
     code, out, _ = run("index", str(folder), "--dry-run")

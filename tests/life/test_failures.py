@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rag.assistant import Assistant
 from rag.building import build_corpus
 from rag.encoding import HashingEncoder
 from rag.errors import BuildError, IndexUnavailable
@@ -74,6 +75,32 @@ def test_full_disk(small_disk: Path, folder: Path) -> None:
     assert all(check.ok for check in verify(IndexFolder(small_disk / "index").live(), HashingEncoder))
 
 
+@pytest.mark.parametrize("left", [0, 4, 40, 80, 160, 240, 320])
+def test_disk_that_fills_up_at_any_stage(small_disk: Path, folder: Path, left: int) -> None:
+    """With so many KiB left, a build is done or says that it is not, and never says one for the other."""
+    index = small_disk / "index"
+    before = build(folder, index).version
+    write(folder, "00.md", 500, sentences=60)
+    (small_disk / "filler").write_bytes(bytes(_free(small_disk) - 1024 * left))
+    try:
+        after = build(folder, index).version
+    except BuildError as error:
+        after, said = before, str(error)
+    else:
+        said = ""
+    assert ("The live index is as it was" in said) == (after == before)
+    assert IndexFolder(index).current() == after
+    assert all(check.ok for check in verify(IndexFolder(index).live(), HashingEncoder))
+    (small_disk / "filler").unlink()
+    build(folder, index)
+    assert IndexFolder(index).current() != before
+
+
+def _free(disk: Path) -> int:
+    status = os.statvfs(disk)
+    return status.f_bavail * status.f_bsize
+
+
 def test_folder_that_may_not_be_written(tmp_path: Path, folder: Path) -> None:
     """A read-only index folder is named as such."""
     build(folder, tmp_path / "index")
@@ -86,6 +113,36 @@ def test_folder_that_may_not_be_written(tmp_path: Path, folder: Path) -> None:
             build(folder, tmp_path / "index")
     finally:
         (tmp_path / "index").chmod(0o700)
+
+
+def test_disk_that_may_not_be_written(small_disk: Path, folder: Path) -> None:
+    """On a disk mounted read-only a build is refused in one line, and questions and checks go on."""
+    version = build(folder, small_disk / "index").version
+    write(folder, "05.md", 77)
+    done = subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no file system may be mounted anew here: {done.stderr.strip()}")
+    with pytest.raises(BuildError, match="cannot be written"):
+        build(folder, small_disk / "index")
+    assert IndexFolder(small_disk / "index").current() == version
+    assert all(check.ok for check in verify(IndexFolder(small_disk / "index").live(), HashingEncoder))
+    opened = Index.open(IndexFolder(small_disk / "index").live())
+    with Assistant(opened, HashingEncoder(), Settings(), index_dir=small_disk / "index") as assistant:
+        assert assistant.ask("What does the miller say of the tide?").passages
+
+
+def test_two_builds_at_once(tmp_path: Path, folder: Path) -> None:
+    """Of several processes that build one index, those that cannot write say so, and what is live verifies."""
+    started = [
+        subprocess.Popen([sys.executable, str(BUILDER), str(folder), str(tmp_path / "index")], stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    said = [(process.communicate()[1].decode(), process.returncode) for process in started]
+    assert any(code == 0 for _, code in said)
+    assert all(code == 0 or "Another process is writing the index" in error for error, code in said)
+    index = IndexFolder(tmp_path / "index")
+    assert all(check.ok for check in verify(index.live(), HashingEncoder))
+    assert not list(index.versions.glob(".*"))
 
 
 def test_cut_and_flipped_files_are_found(tmp_path: Path, folder: Path) -> None:

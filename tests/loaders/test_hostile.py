@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from rag.building import build_corpus
+from rag.encoding import HashingEncoder
 from rag.errors import LoadError
 from rag.loaders.isolation import Isolated, LimitReached, Limits
 from rag.loaders.registry import DIRECT, ISOLATED, loader
+from rag.loading import ENDINGS
+from rag.settings import Settings
 
 FILES = Path(__file__).parent / "files"
 
@@ -90,6 +94,23 @@ def test_locked_office_file(suffix: str, isolated: Isolated) -> None:
 def test_wrong_ending(suffix: str, data: bytes, isolated: Isolated) -> None:
     """Bytes of another kind end in a reason or in text, never in another error."""
     assert "Error" not in _said(suffix, data, isolated)
+
+
+def test_empty_and_huge_files_cost_themselves_alone(tmp_path: Path) -> None:
+    """Of every kind, a file of 0 bytes and one of 1 GB are left out with their reasons, and the rest is indexed."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for suffix in ENDINGS:
+        (source / f"empty{suffix}").touch()
+        with open(source / f"huge{suffix}", "wb") as stream:
+            stream.truncate(10**9)  # the file system stores nothing of it, and a reader would see it all
+    (source / "good.txt").write_text("The dam always held.", encoding="utf-8")
+    report = build_corpus([source], tmp_path / "index", Settings(), HashingEncoder)
+    reasons = {skipped.path: skipped.reason for skipped in report.skipped}
+    assert report.documents == 1
+    for suffix in ENDINGS:
+        assert reasons[f"empty{suffix}"] == "is empty"
+        assert "is 954 MiB, more than the 64 MiB that max_file_mib allows" in reasons[f"huge{suffix}"]
 
 
 def test_pdf_of_pages_in_a_circle(isolated: Isolated) -> None:
