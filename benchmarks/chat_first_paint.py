@@ -2,8 +2,10 @@
 
     python benchmarks/chat_first_paint.py --index index
 
-Prints one JSON line. "start_s" is from the start of `rag serve` to its first healthy answer, "page_s" from opening
-the page to a question box that takes a question, both on a machine that had the files in its cache.
+Prints one JSON line and writes results/chat_first_paint.json. "start_s" is from the start of `rag serve` to its first
+healthy answer, "page_s" from opening the page to a question box that takes a question, both on a machine that had the
+files in its cache. "make_chat_s" is from `make chat`, with the index already built, to that first healthy answer; with
+--make only, because it builds the index in `index`.
 """
 
 from __future__ import annotations
@@ -11,16 +13,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import measured
 from playwright.sync_api import Page, sync_playwright
 
 QUESTIONS = (
@@ -49,6 +56,14 @@ WATCH = """() => {
 }"""
 
 
+class Running(NamedTuple):
+    """A server that a benchmark started."""
+
+    url: str
+    """Ends with a slash."""
+    pid: int
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,16 +71,18 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=6, help="times that every question is asked, each round a new chat"
     )
+    parser.add_argument("--make", action="store_true", help="time `make chat` too")
     given = parser.parse_args()
+    load = os.getloadavg()[0]
     begun = time.perf_counter()
-    with served(given.index) as url, sync_playwright() as playwright:
+    with served(given.index) as server, sync_playwright() as playwright:
         started = time.perf_counter() - begun
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         times, pages = [], []
         for _ in range(given.rounds):
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             begun = time.perf_counter()
-            page.goto(url)
+            page.goto(server.url)
             page.locator("#ask textarea").wait_for()
             pages.append(time.perf_counter() - begun)
             page.wait_for_timeout(800)
@@ -74,7 +91,7 @@ def main() -> None:
             page.close()
         browser.close()
     times.sort()
-    result = {
+    result: dict[str, object] = {
         "questions": len(times),
         "first_paint_ms": {
             "median": round(statistics.median(times)),
@@ -84,17 +101,42 @@ def main() -> None:
         "start_s": round(started, 2),
         "page_s": round(statistics.median(pages), 2),
     }
+    if given.make:
+        result["make_chat_s"] = _make_chat()
+    settings = {"rounds": given.rounds, "load_average_at_start": round(load, 1)}
+    measured.write("chat_first_paint", result, settings)
     print(json.dumps(result))
 
 
+def _make_chat() -> float:
+    """Seconds from `make chat` to a page that answers, the index being built already."""
+    port = _free_port()
+    subprocess.run(["make", "index"], check=True, stdout=sys.stderr)
+    begun = time.perf_counter()
+    with _answering(["make", "chat", f"PORT={port}"], port):
+        return round(time.perf_counter() - begun, 2)
+
+
 @contextmanager
-def served(index: Path) -> Iterator[str]:
-    """`rag serve` over an index on a free port until the block ends: its address, once it answers."""
+def served(index: Path) -> Iterator[Running]:
+    """`rag serve` over an index on a free port until the block ends, once it answers."""
+    port = _free_port()
+    command = [sys.executable, "-m", "rag.cli", "serve", "--index", str(index), "--port", str(port)]
+    with _answering(command, port) as running:
+        yield running
+
+
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _answering(command: Sequence[str], port: int) -> Iterator[Running]:
+    """The command, once the server that it starts answers; its whole process group is ended afterwards."""
     url = f"http://127.0.0.1:{port}/"
-    server = subprocess.Popen([sys.executable, "-m", "rag.cli", "serve", "--index", str(index), "--port", str(port)])
+    server = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
     try:
         for _ in range(1200):
             try:
@@ -104,9 +146,9 @@ def served(index: Path) -> Iterator[str]:
                     break
             except OSError:
                 time.sleep(0.05)
-        yield url
+        yield Running(url, server.pid)
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)
         server.wait(15)
 
 

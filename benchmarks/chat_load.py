@@ -5,7 +5,12 @@ python benchmarks/chat_load.py --index index --people 50 --seconds 120
 Each person asks one question after another through the page's own event, and
 begins a new chat before the next, as a browser would.
 Every answer is compared with the one that the index gives to the same question outside the server. Bounded in
-people, questions and time; talks to a server that it starts itself on this computer. Prints one JSON line.
+people, questions and time; talks to a server that it starts itself on this computer. Prints one JSON line and writes
+results/chat_load.json.
+
+The crowd is on the same cores as the server. "processor_ms_per_answer" says what one answer takes of a core on either
+side; other work on the machine changes it little. "other_load" is the load average before it began: the waiting times
+are those of a machine that is busy with so many other programs.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import argparse
 import asyncio
 import html
 import json
+import os
 import re
 import statistics
 import sys
@@ -23,7 +29,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import httpx
+import measured
 from chat_first_paint import served
 
 from rag.assistant import Assistant
@@ -118,6 +127,12 @@ def _spread(seconds: list[float]) -> dict[str, int]:
     }
 
 
+def _processor_s(pid: int) -> float:
+    """Processor time that a process has used, user and system, in seconds; from /proc."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Measure and print; exits with 1 where an answer was lost, wrong or refused."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -127,19 +142,27 @@ def main() -> None:
     given = parser.parse_args()
     with Assistant.open(given.index, Settings()) as assistant:
         expected = {question: assistant.ask(question).text for question in assistant.suggestions()}
-    with served(given.index) as url:
-        tally = asyncio.run(_crowd(url, given.people, given.seconds, expected))
+    load = os.getloadavg()[0]
+    with served(given.index) as server:
+        server_before, crowd_before = _processor_s(server.pid), time.process_time()
+        tally = asyncio.run(_crowd(server.url, given.people, given.seconds, expected))
+        server_s, crowd_s = _processor_s(server.pid) - server_before, time.process_time() - crowd_before
+    answers = max(1, len(tally.seconds))
     result = {
-        "people": given.people,
-        "seconds": given.seconds,
         "answers": len(tally.seconds),
         "lost": tally.lost,
         "wrong": tally.wrong,
         "refused": tally.refused,
         "first_words_ms": _spread(tally.first),
         "whole_answer_ms": _spread(tally.seconds),
+        "processor_ms_per_answer": {
+            "server": round(1000 * server_s / answers),
+            "crowd": round(1000 * crowd_s / answers),
+        },
     }
-    print(json.dumps(result))
+    settings = {"people": given.people, "seconds": given.seconds, "other_load": round(load, 1)}
+    measured.write("chat_load", result, settings)
+    print(json.dumps({**settings, **result}))
     sys.exit(1 if tally.lost or tally.wrong or tally.refused or not tally.seconds else 0)
 
 

@@ -51,10 +51,10 @@ def main() -> None:
     )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    with served(given.index) as url, sync_playwright() as playwright:
+    with served(given.index) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         for screen in SCREENS:
-            _tour(browser, url, screen, given.out, KEPT if not given.all else None)
+            _tour(browser, server.url, screen, given.out, KEPT if not given.all else None)
         browser.close()
 
 

@@ -51,7 +51,7 @@ class Asking:
 
     async def submit(self, question: str, chat: OpenChat, request: gr.Request) -> Updates:
         """Enter in the question box."""
-        async with aclosing(self._ask(question, chat, request)) as updates:
+        async with aclosing(self._ask(question, chat, request, box="")) as updates:
             async for update in updates:
                 yield update
 
@@ -70,44 +70,45 @@ class Asking:
             async for update in updates:
                 yield update
 
-    async def _ask(self, asked: object, chat: OpenChat, request: gr.Request) -> Updates:
+    async def _ask(self, asked: object, chat: OpenChat, request: gr.Request, box: str | None = None) -> Updates:
+        """Updates for a question; `box` is what is in the question box once it is asked, None to leave that alone."""
         question = asked.strip() if isinstance(asked, str) else ""
         if not question:
-            yield self.outputs.done(chat, question=None)
+            yield self.outputs.done(chat)
             return
         # One character more than is read, so that the backend says what is wrong.
         question = question[: self.settings.max_question_characters + 1]
         refusal = self._refusal(request)
         if refusal:
             chat.change(chat.conversation.with_turn(Turn(question[:-1] or question, notice=refusal)))
-            yield self.outputs.done(chat)
+            yield self.outputs.done(chat, box=box)
             return
         earlier = chat.conversation
         number = chat.ask(Turn(question, pending=True))
         work = asyncio.get_running_loop().run_in_executor(self.workers, self._answer, question, earlier)
         try:
-            async with aclosing(self._as_it_comes(work, number, chat)) as updates:
+            async with aclosing(self._as_it_comes(work, number, chat, box)) as updates:
                 async for update in updates:
                     yield update
         finally:
             work.cancel()  # one that nobody waits for any more and that has not begun is not made
             self.slots.give_back()
 
-    async def _as_it_comes(self, work: asyncio.Future[Turn], number: int, chat: OpenChat) -> Updates:
+    async def _as_it_comes(self, work: asyncio.Future[Turn], number: int, chat: OpenChat, box: str | None) -> Updates:
         finished, _ = await asyncio.wait({work}, timeout=SHOW_LOOKING_AFTER_S)
-        announced = not finished
-        if announced:
-            yield self.outputs.working(chat)
+        if not finished:
+            yield self.outputs.working(chat, box=box)
+            box = None  # emptied once: the reader may be writing the next question by now
         turn = await work
         reveal = self.slots.taken <= REVEAL_UP_TO
         for shown in range(1, len(turn.citations) if reveal else 1):
             if not chat.answer(number, replace(turn, shown=shown)):
                 break
-            announced = True
-            yield self.outputs.working(chat)
+            yield self.outputs.working(chat, box=box)
+            box = None
             await asyncio.sleep(REVEAL_S)
         overtaken = not chat.answer(number, turn)
-        yield nothing(_OUTPUTS) if overtaken else self.outputs.done(chat, stopping=announced)
+        yield nothing(_OUTPUTS) if overtaken else self.outputs.done(chat, box=box)
 
     def _refusal(self, request: gr.Request) -> str:
         """Why a question is not answered now, politely; empty, and a slot is taken, where it is."""
@@ -132,10 +133,10 @@ class Asking:
         conversation = chat.conversation
         last = conversation.turns[-1] if conversation.turns else None
         if last is None or not (last.pending or last.shown is not None):
-            return self.outputs.done(chat, question=None)
+            return self.outputs.done(chat)
         if last.pending:
             chat.change(replace(conversation, turns=conversation.turns[:-1]))
-            return self.outputs.done(chat, question=last.question)
+            return self.outputs.done(chat, box=last.question)
         text = f"{until(last.text, last.citations, last.shown or 0)}\n{self.texts.stopped}"
         chat.change(
             conversation.with_last(replace(last, text=text, citations=last.citations[: last.shown], shown=None))
@@ -146,14 +147,14 @@ class Asking:
         """The last question back into the box, to be asked differently."""
         turns = chat.conversation.turns
         if not turns:
-            return self.outputs.done(chat, question=None)
+            return self.outputs.done(chat)
         chat.change(replace(chat.conversation, turns=turns[:-1]))
-        return self.outputs.done(chat, question=turns[-1].question)
+        return self.outputs.done(chat, box=turns[-1].question)
 
     async def new_chat(self, chat: OpenChat) -> Update:
         """An empty conversation; the one before stays in the browser."""
         chat.change(Conversation())
-        box, _, *rest = self.outputs.done(chat)
+        box, _, *rest = self.outputs.done(chat, box="")
         fresh = self._fresh_examples(chat)
         return box, gr.update(value=[], **fresh) if fresh else [], *rest, ""
 
@@ -161,7 +162,7 @@ class Asking:
         """A conversation that the browser kept. Its quotes are cut anew from the open index."""
         stored = getattr(event, "conversation", None)
         chat.change(await asyncio.to_thread(from_stored, self.backend, stored))
-        return (*self.outputs.done(chat), self.outputs.scope(chat.conversation))
+        return (*self.outputs.done(chat, box=""), self.outputs.scope(chat.conversation))
 
     async def choose(self, chat: OpenChat, event: gr.EventData) -> Update:
         """Which documents to ask: gives the open chat, the line that says so, and the ledger."""

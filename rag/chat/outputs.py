@@ -32,20 +32,13 @@ class Outputs:
     backend: Backend
     texts: Texts
 
-    def working(self, chat: OpenChat) -> Update:
-        """An answer is being made: the box is empty, and its button stops."""
-        box = gr.update(value="", submit_btn=False, stop_btn=True)
-        return box, self.messages(chat.conversation), chat, gr.skip()
+    def working(self, chat: OpenChat, *, box: str | None = None) -> Update:
+        """An answer is being made. An empty ledger, which the script passes over, costs Gradio less than a skip."""
+        return _box(box), self.messages(chat.conversation), chat, ""
 
-    def done(self, chat: OpenChat, *, question: str | None = "", stopping: bool = True) -> Update:
-        """Nothing is being made: `question` is in the box, None for what the reader has there.
-
-        `stopping` is False where the box cannot have a button to stop; a plain value costs Gradio less than an update.
-        """
-        box: object = question
-        if stopping or question is None:
-            box = gr.update(submit_btn=True, stop_btn=False, **({} if question is None else {"value": question}))
-        return box, self.messages(chat.conversation), chat, data(to_stored(chat.conversation))
+    def done(self, chat: OpenChat, *, box: str | None = None) -> Update:
+        """Nothing is being made. `box` is what is in the question box from now on, None for what is there."""
+        return _box(box), self.messages(chat.conversation), chat, data(to_stored(chat.conversation))
 
     def messages(self, conversation: Conversation) -> list[Message]:
         """The conversation as the chat shows it."""
@@ -64,6 +57,10 @@ class Outputs:
         questions = self.backend.suggestions()
         count = min(len(questions), MAX_EXAMPLES)
         return start([questions[i * len(questions) // count] for i in range(count)], self.texts)
+
+
+def _box(text: str | None) -> object:
+    return gr.skip() if text is None else text
 
 
 def nothing(outputs: int) -> Update:

@@ -59,7 +59,7 @@ def build_page(handlers: Handlers, texts: Texts, endpoints: tuple[Endpoint, ...]
                     lines=1,
                     max_lines=6,
                     submit_btn=True,
-                    stop_btn=False,
+                    stop_btn=True,  # the style sheet shows the one or the other
                     autofocus=True,
                     container=False,
                     elem_id="ask",

@@ -247,6 +247,25 @@ def test_conversations_are_kept_listed_renamed_and_deleted(visit: Visit) -> None
     expect(page.locator("#panel mark.now").first).to_be_visible()
 
 
+def test_what_is_typed_meanwhile_stays(visit: Visit) -> None:
+    """The next question can be written while an answer is made; a suggestion does not empty the box either."""
+    page, box = visit.page, visit.page.locator("#ask textarea")
+    box.fill("Who built the harbour slowly?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat .looking")).to_be_visible()
+    expect(box).to_have_value("")
+    expect(page.locator("#ask .submit-button")).to_be_hidden()
+    box.fill("And the toll?")
+    expect(page.locator("#chat .card").first).to_be_visible()
+    expect(box).to_have_value("And the toll?")
+    expect(page.locator("#ask .submit-button")).to_be_visible()
+    expect(page.locator("#ask .stop-button")).to_be_hidden()
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator("#chat .looking")).to_be_visible()
+    expect(page.locator("#chat .tools")).to_be_visible()
+    expect(box).to_have_value("And the toll?")
+
+
 def test_stop_retry_and_edit(visit: Visit) -> None:
     """A slow question can be stopped and comes back to the box; the last one can be asked again or edited."""
     page, box = visit.page, visit.page.locator("#ask textarea")
