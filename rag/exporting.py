@@ -11,11 +11,14 @@ import importlib.util
 import json
 import logging
 import os
+import socket
 import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 
@@ -32,6 +35,8 @@ BUNDLED = "all-MiniLM-L6-v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MIN_PARITY = 0.9999
 """Lowest cosine between the model and its export that is accepted."""
+_HUB_S = 5.0
+"""How long the hub of models may take to answer at all."""
 _EXPORT_FORMAT = "2"
 """Changes whenever the exported files do, so that older exports are made again."""
 _NO_LIMIT = 1 << 20
@@ -138,13 +143,31 @@ def load_model(name: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(location, device="cpu").eval()
+        # Without a network the hub's client tries again for a minute: then only what was kept of it is looked at.
+        here_alone = not Path(location).is_dir() and not _hub_answers()
+        return SentenceTransformer(location, device="cpu", local_files_only=here_alone).eval()
     except Exception as error:  # the library and its hub raise many classes for a model that is not there
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
             f"The encoder {name!r} cannot be loaded ({first_line}). "
             f"Use {BUNDLED!r}, a folder with a sentence-transformers model, or a model's name with the network on."
         ) from error
+
+
+def _hub_answers() -> bool:
+    """Whether the hub of models, or the proxy that leads to it, takes a connection."""
+    from huggingface_hub.constants import ENDPOINT
+
+    address = urlsplit(ENDPOINT)
+    proxy = getproxies().get(address.scheme)
+    if proxy and not proxy_bypass(address.hostname or ""):
+        address = urlsplit(proxy)
+    try:
+        port = address.port or (80 if address.scheme == "http" else 443)
+        socket.create_connection((address.hostname or "", port), timeout=_HUB_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def describe(model: SentenceTransformer, name: str) -> EncoderCard:

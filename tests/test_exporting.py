@@ -210,6 +210,20 @@ def test_name_that_is_no_model_is_refused_with_the_choices(tmp_path: Path, name:
         open_encoder(name, tmp_path)
 
 
+def test_misspelt_name_is_refused_at_once_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the hub of models does not answer it is asked once, and what is kept on this machine decides."""
+    tried: list[object] = []
+
+    def refused(address: object, timeout: float) -> None:
+        tried.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.create_connection", refused)
+    with pytest.raises(EncoderError, match=r"cannot be loaded .*Use 'all-MiniLM-L6-v2'"):
+        open_encoder("all-MiniLM-L6-v3", tmp_path)
+    assert len(tried) == 1
+
+
 def test_folder_that_is_no_model_is_refused_with_the_choices(tmp_path: Path) -> None:
     """A folder without a model is refused; the message says what would do, and leaves no half an export."""
     (tmp_path / "empty").mkdir()
