@@ -16,6 +16,8 @@ from rag.chat.texts import Texts
 from rag.location import location
 from rag.records import Citation, Document
 
+BETWEEN = "\N{NO-BREAK SPACE}· "
+"""Between two things that are known of a source; a line never begins with the dot."""
 Message = dict[str, str]
 """What gr.Chatbot takes: "role" and "content"."""
 
@@ -33,7 +35,7 @@ def messages(conversation: Conversation, suggestions: Sequence[str], texts: Text
 def about(document: Document) -> str:
     """Where a document comes from, as far as it is known: title, publisher or event, date."""
     source = document.source
-    return " · ".join(
+    return BETWEEN.join(
         one_line(part) for part in (document.title, source.publisher or source.event, source.date) if part
     )
 
@@ -107,7 +109,7 @@ def _card(turn: Turn, place: Place, number: str, where: str, label: str, texts: 
         '<span class="words">'
         f'<span class="context">{escape(place.before())}</span><span class="exact">{escape(place.text)}</span>'
         f'<span class="context">{escape(place.after())}</span></span>'
-        f'<span class="from">{escape(about(place.document))} · '
+        f'<span class="from">{escape(about(place.document) + BETWEEN)}'
         f'<span class="where">{escape(where)}</span>{note}</span></a><span class="copying">{copying}</span></div>'
     )
 

@@ -19,7 +19,7 @@ class Texts:
 
     # asking
     question_label: str = "Your question"
-    question_placeholder: str = "Ask a question about the documents…"
+    question_placeholder: str = "Ask about the documents…"
     start_heading: str = "What do you want to know?"
     start_text: str = "Every answer is made of exact quotes. Each number opens its source at that place."
     start_examples: str = "For example"
@@ -126,6 +126,8 @@ class Texts:
     conversations_none: str = "None yet."
     rename: str = "Rename"
     delete: str = "Delete"
+    deleted: str = "Deleted: {name}"
+    undo: str = "Undo"
     save: str = "Save"
     cancel: str = "Cancel"
     new_name: str = "New name"

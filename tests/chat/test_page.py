@@ -61,7 +61,7 @@ def test_a_card_shows_words_title_publisher_date_and_place(visit: Visit) -> None
     card = visit.page.locator("#chat .card").first
     expect(card.locator(".exact")).to_have_text(re.compile("built in 1874"))
     expect(card.locator(".from")).to_have_text(
-        re.compile(r"The Harbour of Norby · Norby Gazette · 2019-05-04 · .*line 3")
+        re.compile(r"The Harbour of Norby\s· Norby Gazette\s· 2019-05-04\s· .*line 3")
     )
 
 
@@ -245,6 +245,51 @@ def test_conversations_are_kept_listed_renamed_and_deleted(visit: Visit) -> None
     expect(page.locator("#chat .q")).to_have_text([BUILT, "How high was the harbour toll?"])
     page.locator("#chat a.cite").first.click()
     expect(page.locator("#panel mark.now").first).to_be_visible()
+
+
+def test_the_start_page_can_be_read_from_its_beginning_on_a_small_phone(visiting: Visiting) -> None:
+    """What does not fit the screen is below it, where it can be scrolled to, and not above."""
+    page = visiting(width=320, height=400).page
+    expect(page.get_by_role("heading", name="What do you want to know?")).to_be_in_viewport()
+    page.locator("#chat .suggested").last.scroll_into_view_if_needed()
+    expect(page.locator("#chat .suggested").last).to_be_in_viewport()
+
+
+def test_a_deleted_conversation_can_be_brought_back(visit: Visit) -> None:
+    """A slip costs nothing: Undo has the focus, and brings back the one that was open as well."""
+    page = visit.page
+    visit.ask(BUILT)
+    page.get_by_role("button", name="Conversations").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=f"Delete: {BUILT}").click()
+    expect(dialog.locator("li")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Undo")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog.locator("li")).to_have_count(1)
+    dialog.locator(".conversation").click()
+    expect(page.locator("#chat .q")).to_have_text([BUILT])
+    page.get_by_role("button", name="Conversations").click()
+    dialog.get_by_role("button", name=f"Rename: {BUILT}").click()
+    page.keyboard.press("Escape")
+    expect(dialog.get_by_role("button", name=f"Rename: {BUILT}")).to_be_focused()
+
+
+def test_a_very_long_question_does_not_hide_its_answer(visit: Visit) -> None:
+    """It is shown in part, so that what is said to it is on the screen."""
+    visit.ask("why " * 700)
+    expect(visit.page.locator("#chat .notice")).to_be_in_viewport()
+
+
+def test_the_vote_s_question_fits_a_phone(visiting: Visiting) -> None:
+    """The optional word can be read and written at 320 pixels."""
+    visit = visiting(width=320, height=568)
+    visit.ask(BUILT)
+    visit.page.locator("#chat .tool.vote-down").tap()
+    box = visit.page.get_by_label("Would you like to say why?").bounding_box()
+    assert box is not None
+    assert box["width"] > 150
+    assert box["x"] >= 0
+    visit.page.locator("#toast .icon.close").tap()
 
 
 def test_what_is_typed_meanwhile_stays(visit: Visit) -> None:

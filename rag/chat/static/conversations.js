@@ -29,7 +29,7 @@ function tell(turn) {
 }
 function restore(record) { trigger('restore_chat', {conversation: record}); }
 
-function showConversations() {
+function showConversations(deleted) { // `deleted` can be brought back as long as the list is open
   const dialog = find('#conversations'), list = readAll();
   const head = make('div', 'dialog-head');
   const close = button('icon close', '', () => dialog.close());
@@ -37,9 +37,21 @@ function showConversations() {
   head.append(make('h2', '', texts.menu), close);
   const rows = make('ul');
   rows.append(...list.map(row));
-  dialog.replaceChildren(head, button('text-button wide', texts.new_chat, () => { dialog.close(); newChat(); }),
+  dialog.replaceChildren(head, button('text-button wide', texts.new_chat, () => { dialog.close(); newChat(); }), ...undo(deleted),
     list.length ? rows : make('p', 'meta', texts.conversations_none), make('p', 'meta', texts.conversations_text));
   if (!dialog.open) dialog.showModal();
+  find('.undo button', dialog)?.focus();
+}
+function undo(deleted) {
+  if (!deleted) return [];
+  const line = make('p', 'undo');
+  line.setAttribute('role', 'status');
+  line.append(make('span', '', fill(texts.deleted, {name: deleted.name})), button('text-button', texts.undo, () => {
+    writeAll([...readAll(), deleted].sort((a, b) => b.when - a.when));
+    showConversations();
+    find('#conversations .conversation')?.focus();
+  }));
+  return [line];
 }
 function row(record) {
   const item = make('li'), dialog = find('#conversations');
@@ -50,8 +62,8 @@ function row(record) {
   rename.setAttribute('aria-label', `${texts.rename}: ${record.name}`);
   const remove = button('icon delete', '', () => {
     writeAll(readAll().filter((c) => c.id !== record.id));
-    if (record.id === openId()) newChat();
-    showConversations();
+    if (record.id === openId()) newChat(false);
+    showConversations(record);
   });
   remove.setAttribute('aria-label', `${texts.delete}: ${record.name}`);
   item.append(open, rename, remove);
@@ -68,14 +80,16 @@ function renameRow(item, record) {
     const name = input.value.trim() || record.name;
     writeAll(readAll().map((c) => c.id === record.id ? {...c, name} : c));
     showConversations();
+    backTo(name);
   });
-  form.addEventListener('keydown', (event) => { if (event.key === 'Escape') { event.preventDefault(); showConversations(); } });
+  form.addEventListener('keydown', (event) => { if (event.key === 'Escape') { event.preventDefault(); showConversations(); backTo(record.name); } });
   item.replaceChildren(form);
   input.select();
 }
-function newChat() {
+const backTo = (name) => findAll('#conversations .edit').find((edit) => edit.getAttribute('aria-label') === `${texts.rename}: ${name}`)?.focus();
+function newChat(away = true) {
   memory.write('open', null, sessionStorage);
   trigger('new_chat');
-  find('#ask textarea')?.focus();
+  if (away) find('#ask textarea')?.focus();
 }
 watchElement('#ledger', keep);

@@ -18,8 +18,8 @@ const buttons = {
   step: (from) => openPlace(from.dataset.ref, from, panelRefs),
   library: (from) => { opener = from; openLibrary(); },
   export: exportMenu,
-  new: newChat,
-  menu: showConversations,
+  new: () => newChat(),
+  menu: () => showConversations(),
   dark: () => setDark(!document.body.classList.contains('dark'), true),
   'ask-all': () => { findAll('#panel [data-document]').forEach((box) => { box.checked = true; }); trigger('choose_documents', {documents: []}); },
 };

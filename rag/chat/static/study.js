@@ -25,12 +25,12 @@ function copyAnswer(message) { // what the reader sees, with the list of sources
   const said = find('.said', message).cloneNode(true);
   findAll('.vh', said).forEach((hidden) => hidden.remove());
   findAll('a.cite', said).forEach((chip) => chip.replaceWith(`[${chip.textContent}]`));
-  const lines = findAll('p', said).map((p) => p.textContent.replaceAll('\u00a0', ' ').trim()).filter(Boolean);
+  const lines = findAll('p', said).map((p) => p.textContent.trim()).filter(Boolean);
   const sources = findAll('.card a.open', message).map((card) => {
     const number = find('.n', card);
     return number ? `[${number.textContent}] ${find('.from', card).textContent}` : `“${find('.exact', card).textContent}” ${find('.from', card).textContent}`;
   });
-  copyText([...lines, '', ...sources].join('\n').trim(), texts.copied);
+  copyText([...lines, '', ...sources].join('\n').replaceAll('\u00a0', ' ').trim(), texts.copied);
 }
 function exportMenu(from) {
   openMenu(from, [['markdown', texts.export_markdown], ['html', texts.export_html]].map(([format, label]) => ({label,
