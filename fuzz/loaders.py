@@ -14,6 +14,8 @@ from pathlib import Path
 
 import atheris
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 with atheris.instrument_imports(include=["rag"]):
     from rag.errors import LoadError
     from rag.loaders.content import Content
@@ -71,5 +73,7 @@ if __name__ == "__main__":
             (Path(seeds) / path.name).write_bytes(path.read_bytes())
         for i, (_, part) in enumerate(PARTS[:250]):
             (Path(seeds) / f"part-{i}").write_bytes(bytes([i]) + part)
-        atheris.Setup([sys.argv[0], "-rss_limit_mb=4096", "-timeout=25", *sys.argv[1:], seeds], one_input)
+        # Every part of a package is kept as a seed: they all cover the same, for the rest of the package is there too.
+        options = ["-rss_limit_mb=4096", "-timeout=25", "-len_control=0", "-keep_seed=1"]
+        atheris.Setup([sys.argv[0], *options, *sys.argv[1:], seeds], one_input)
         atheris.Fuzz()
