@@ -387,6 +387,47 @@ def test_the_keyboard_reaches_everything(visit: Visit) -> None:
     expect(page.locator("#chat .tool.more").first).to_be_focused()
 
 
+def test_the_whole_way_without_a_mouse(visit: Visit) -> None:
+    """From the box Tab leads back to the numbers; focus shows the quote, Enter opens it, Tab walks the panel."""
+    page = visit.page
+    visit.ask(STRIKE)
+    chip = page.locator("#chat a.cite").last
+    for _ in range(60):
+        page.keyboard.press("Shift+Tab")
+        if chip.evaluate("chip => chip === document.activeElement"):
+            break
+    expect(chip).to_be_focused()
+    preview = page.locator("#preview")
+    expect(preview).to_be_visible()
+    assert preview.locator("b").text_content() == page.locator("#chat .card .exact").last.text_content()
+    page.keyboard.press("Escape")
+    expect(preview).to_be_hidden()
+    expect(chip).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel mark.now").first).to_be_focused()
+    names = set()
+    for _ in range(12):
+        page.keyboard.press("Shift+Tab")
+        names.add(page.evaluate("document.activeElement.getAttribute('aria-label')"))
+    assert names >= {"Close", "Previous quote", "Copy with reference", "Choose the reference style"}
+    page.keyboard.press("Escape")
+    expect(chip).to_be_focused()
+
+
+def test_nothing_moves_for_those_who_asked_for_calm(visit: Visit) -> None:
+    """With reduced motion (as in all these tests) neither the sheet, the highlight nor the scrolling is animated."""
+    page = visit.page
+    visit.ask(STRIKE)
+    page.locator("#chat a.cite").last.click()
+    page.locator("#panel mark.now").first.wait_for()
+    assert page.evaluate("document.getAnimations().length") == 0
+    before = page.evaluate("document.querySelector('#panel .panel-body').scrollTop")
+    page.get_by_role("button", name="Previous quote").click()
+    expect(page.locator("#panel .step")).to_contain_text("Quote 3 of 4")
+    page.wait_for_function("before => document.querySelector('#panel .panel-body').scrollTop !== before", arg=before)
+    assert in_view(page)
+
+
 def test_an_answer_is_announced(visit: Visit) -> None:
     """A screen reader hears how many quotes came, or that the documents do not answer."""
     visit.ask(STRIKE)

@@ -195,6 +195,15 @@ def test_behind_nginx_under_a_path(tmp_path: Path, prefixed: Served, visiting: V
         proxy.wait(5)
 
 
+def test_the_password_is_told_to_nobody(tmp_path: Path) -> None:
+    """Neither the page nor its settings nor a refusal holds it."""
+    with serving(tmp_path, "--auth", "ada", "open-sesame") as server:
+        for path in ("/", "/config", "/gradio_api/info"):
+            refused, given = httpx.get(server.url + path), httpx.get(server.url + path, auth=("ada", "open-sesame"))
+            assert (refused.status_code, given.status_code) == (401, 200)
+            assert "open-sesame" not in refused.text + given.text
+
+
 def test_the_server_ends_at_once(prefixed: Served) -> None:
     """With a stream open, as every page holds one, the server still ends within seconds."""
     with httpx.stream("GET", f"{prefixed.url}/gradio_api/heartbeat/abc123", timeout=5) as stream:
