@@ -1,7 +1,8 @@
 """How fast each format is read: python benchmarks/loading_speed.py [--rounds 20]
 
 Every real file among the tests is read in this process, `rounds` times over after one that is not counted; printed is
-the median of a format's files together, and the same through the process with limits in which a build reads them.
+the median of a format's files together, in processor time, and by the clock through the process with limits in which a
+build reads them.
 Where pypdf, pdfminer.six, or Beautiful Soup with html5lib are installed they get the same files, for their bare text.
 """
 
@@ -56,8 +57,8 @@ def main() -> None:
                 "ms": round(1000 * seconds, 2),
             }
             if suffix in ISOLATED:
-                seconds = _median(given.rounds, partial(isolated.load, suffix), files)
-                figures[suffix]["ms within limits"] = round(1000 * seconds, 2)
+                seconds = _median(given.rounds, partial(isolated.load, suffix), files, time.perf_counter)
+                figures[suffix]["ms of the clock within limits"] = round(1000 * seconds, 2)
             for name, other in OTHERS.get(suffix, {}).items():
                 try:
                     figures[suffix][f"ms by {name}"] = round(1000 * _median(given.rounds, other, files), 2)
@@ -100,13 +101,13 @@ def _read(load: Load, data: bytes) -> object:
         return None
 
 
-def _median(rounds: int, load: Load, files: Sequence[bytes]) -> float:
+def _median(rounds: int, load: Load, files: Sequence[bytes], clock: Callable[[], float] = time.process_time) -> float:
     seconds = []
     for _ in range(rounds + 1):
-        started = time.perf_counter()
+        started = clock()
         for data in files:
             _read(load, data)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock() - started)
     return sorted(seconds[1:])[rounds // 2]
 
 
