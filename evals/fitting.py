@@ -13,7 +13,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,13 @@ from sklearn.model_selection import StratifiedKFold
 from evals import benchmarks
 from rag.assistant import Assistant
 from rag.building import build
-from rag.confidence import FEATURES
+from rag.confidence import FEATURES, READING_FEATURES, measure
 from rag.exporting import open_encoder
 from rag.settings import Settings, load_settings
+from rag.terms import Analyzer
 
 TARGET = Path(__file__).resolve().parent.parent / "rag" / "confidence.json"
+ALL_FEATURES = (*FEATURES, *READING_FEATURES)
 _STRENGTH = 0.1
 """Inverse of the ridge penalty; 1.0 gave the same areas within 0.01."""
 _SEED = 0
@@ -38,16 +39,16 @@ Values = NDArray[np.float64]
 
 
 def gather(name: str, data: Path | None, limit: int, settings: Settings) -> tuple[Values, NDArray[np.bool_]]:
-    """Features (one row a question, in the order of FEATURES) and whether each question is answered."""
+    """Features (one row a question, in the order of ALL_FEATURES) and whether each question is answered."""
     questions = benchmarks.limited(benchmarks.load(name, data), limit)
     labelled = [question for question in questions.questions if question.answerable is not None]
     encoder = open_encoder(settings.encoder, settings.cache_dir)
+    analyzer = Analyzer()
     with tempfile.TemporaryDirectory() as folder:
         build(questions.documents, Path(folder), settings, encoder)
         with Assistant.open(Path(folder), settings) as assistant:
-            answers = [assistant.ask(question.text, question.history) for question in labelled]
-    seen = [{signal.name: signal.value for signal in answer.signals} for answer in answers]
-    rows = [[values[feature] for feature in FEATURES] for values in seen]
+            seen = [measure(*assistant.consider(q.text, q.history), analyzer) for q in labelled]
+    rows = [[values[feature] for feature in ALL_FEATURES] for values in seen]
     return np.array(rows), np.array([bool(question.answerable) for question in labelled])
 
 
@@ -67,8 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with the benchmark sets")
     parser.add_argument("--limit", type=int, default=1500, help="questions of a set, at most")
     given = parser.parse_args(arguments)
-    # Everything is asked, nothing abstained from: the features are the same, and the shipped fit plays no part.
-    settings = replace(load_settings().settings, answer_threshold=0.0)
+    settings = load_settings().settings
     xs, ys, owners = [], [], []
     for number, name in enumerate(given.sets):
         x, y = gather(name, None if name == "seeds" else given.data, given.limit, settings)
@@ -78,17 +78,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         owners.append(np.full(len(y), number))
     x, y, owner = np.concatenate(xs), np.concatenate(ys), np.concatenate(owners)
     weights = (1 / np.bincount(owner))[owner] * len(owner) / len(given.sets)
-    measured = cross_validate(x, y, owner, weights, given.sets)
-    model, mean, deviation = fit(x, y, weights)
-    described = {
+    described: dict[str, object] = {
         "fitted": datetime.date.today().isoformat(),
         "command": f"python -m evals.fitting --data DIR --limit {given.limit} {' '.join(given.sets)}",
         "questions": {name: int((owner == number).sum()) for number, name in enumerate(given.sets)},
-        "auroc": measured,
-        "intercept": round(float(model.intercept_[0]), 4),
-        "weights": {n: round(float(w), 4) for n, w in zip(FEATURES, model.coef_[0] / deviation, strict=True)},
-        "means": {n: round(float(m), 4) for n, m in zip(FEATURES, mean, strict=True)},
     }
+    measured = {}
+    for kind, features in (("retrieval", FEATURES), ("reading", ALL_FEATURES)):
+        columns = x[:, [ALL_FEATURES.index(feature) for feature in features]]
+        measured[kind] = cross_validate(columns, y, owner, weights, given.sets)
+        model, mean, deviation = fit(columns, y, weights)
+        described[kind] = {
+            "auroc": measured[kind],
+            "intercept": round(float(model.intercept_[0]), 4),
+            "weights": {n: round(float(w), 4) for n, w in zip(features, model.coef_[0] / deviation, strict=True)},
+            "means": {n: round(float(m), 4) for n, m in zip(features, mean, strict=True)},
+        }
     TARGET.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(measured, indent=1))
     return 0

@@ -24,7 +24,7 @@ PACKAGES = (
 _NO_INFLUENCE = frozenset({"cache_dir", "keep_versions"})
 """Settings that cannot change a number."""
 _NOT_BUILT_IN = _NO_INFLUENCE | {
-    "answer_threshold", "max_file_mib", "max_question_characters", "max_quotes", "passages",
+    "answer_threshold", "max_file_mib", "max_question_characters", "max_quotes", "passages", "reader",
 }  # fmt: skip
 """Settings that an index does not depend on. A setting that is not named here is taken to matter to it."""
 
@@ -57,7 +57,9 @@ def code_hash(modules: Sequence[str], root: Path = ROOT) -> str:
         if module not in sources and path.is_file():
             sources[module] = path.read_bytes()
             waiting.extend(_imports(sources[module]))
-    data = {p.name: p.read_bytes() for p in (root / "rag").glob("*.json")}
+    data = {
+        p.name: p.read_bytes() for p in sorted([*(root / "rag").glob("*.json"), *(root / "rag").glob("*.safetensors")])
+    }
     digest = hashlib.sha256()
     for name, content in sorted({**sources, **data}.items()):
         digest.update(f"{name}\0{len(content)}\0".encode() + content)

@@ -17,6 +17,7 @@ from pathlib import Path
 from evals import identity, scoring, spans
 from evals.gold import Format, Question, QuestionSet, Stretch
 from evals.runs import DIGITS, Identity, Outcome, Run, Shown
+from rag.adapting import reader_for
 from rag.assistant import Assistant
 from rag.building import build
 from rag.cache import EmbeddingCache
@@ -111,7 +112,7 @@ def run(
     rankings: dict[str, tuple[str, ...]] = {}
     left_out = dict(questions.left_out)
     with _opened(questions, settings, encoder, cache, notify) as (index, shared):
-        assistant = Assistant(index, shared, settings)
+        assistant = Assistant(index, shared, settings, reader=reader_for(encoder, settings, notify))
         chunks: dict[str, list[Stretch]] = {}
         for chunk in index.store.chunks():
             chunks.setdefault(chunk.document_id, []).append(Stretch(chunk.document_id, chunk.start, chunk.end))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from rag.adapting import reader_for
 from rag.answering import cite, compose
 from rag.confidence import Model, measure
 from rag.conversation import understand
@@ -17,11 +18,13 @@ from rag.errors import QuestionError, UserError
 from rag.exporting import open_encoder
 from rag.freshness import Freshness
 from rag.index import Index
-from rag.quoting import ONE_THING, SEVERAL_THINGS, select_quotes
+from rag.quoting import rules_for, select_quotes
+from rag.reading import Reader, reread
 from rag.records import Answer, Document, Passage
 from rag.retrieval import Retrieved, retrieve
-from rag.scoring import RANKING
+from rag.scoring import RANKING, Query
 from rag.settings import Settings
+from rag.spelling import corrected
 from rag.terms import Analyzer
 from rag.versions import IndexFolder
 
@@ -49,23 +52,37 @@ class _Clock:
 class Assistant:
     """Answers questions from an index. All methods may be called from several threads."""
 
-    def __init__(self, index: Index, encoder: Encoder, settings: Settings, *, index_dir: Path | None = None) -> None:
-        """Raises IndexUnavailable where the index was not built with this encoder."""
+    def __init__(
+        self,
+        index: Index,
+        encoder: Encoder,
+        settings: Settings,
+        *,
+        reader: Reader | None = None,
+        index_dir: Path | None = None,
+    ) -> None:
+        """Without a reader, quotes and confidence rest on retrieval alone.
+
+        Raises IndexUnavailable where the index was not built with this encoder.
+        """
         index.check_encoder(encoder.card)
         self._index = index
         self._encoder = encoder
+        self._reader = reader
         self._settings = settings
         self._index_dir = index_dir
         self._freshness = None if index_dir is None else Freshness(index_dir)
         self._analyzer = Analyzer()
-        self._model = Model.shipped()
+        self._model = Model.shipped(reading=reader is not None)
         self._refreshing = threading.Lock()
 
     @classmethod
     def open(cls, index_dir: Path, settings: Settings, notify: Callable[[str], None] = lambda _: None) -> Assistant:
         """Open the live version of an index. Raises IndexUnavailable or EncoderError, naming the remedy."""
         index = Index.open(IndexFolder(index_dir).live())
-        return cls(index, open_encoder(settings.encoder, settings.cache_dir, notify), settings, index_dir=index_dir)
+        encoder = open_encoder(settings.encoder, settings.cache_dir, notify)
+        reader = reader_for(encoder, settings, notify)
+        return cls(index, encoder, settings, reader=reader, index_dir=index_dir)
 
     def __enter__(self) -> Assistant:
         return self
@@ -108,18 +125,8 @@ class Assistant:
         """
         index, clock = self._index, _Clock()
         question = self._checked(question)
-        query = understand(question, history, self._encoder, self._analyzer)
-        clock.lap("encode")
-        retrieved = retrieve(
-            index,
-            query,
-            self._settings.passages,
-            characters=_PASSAGE_CHARACTERS,
-            least=_LEAST_OF_SEVERAL if query.several else _LEAST,
-            within=self._within(index, documents),
-        )
-        clock.lap("retrieve")
-        quotes = select_quotes(retrieved, self._settings.max_quotes, SEVERAL_THINGS if query.several else ONE_THING)
+        query, retrieved = self._consider(index, question, history, documents, clock)
+        quotes = select_quotes(retrieved, self._settings.max_quotes, rules_for(query.several, retrieved))
         clock.lap("quote")
         confidence, signals = self._model.estimate(measure(query, retrieved, self._analyzer))
         abstained = confidence < self._settings.answer_threshold or not quotes
@@ -144,7 +151,32 @@ class Assistant:
             encoder=index.manifest.encoder.id,
             timings_ms=clock.all(),
             stale=stale,
+            read_as="" if query.text == question else query.text,
         )
+
+    def consider(self, question: str, history: Sequence[str] = ()) -> tuple[Query, Retrieved]:
+        """What an answer is chosen from: the question as it is understood, and what was found and read for it."""
+        return self._consider(self._index, self._checked(question), history, None, _Clock())
+
+    def _consider(
+        self, index: Index, question: str, history: Sequence[str], documents: Sequence[str] | None, clock: _Clock
+    ) -> tuple[Query, Retrieved]:
+        read_as = corrected(question, index, self._encoder, self._analyzer)
+        query = understand(read_as, history, self._encoder, self._analyzer)
+        clock.lap("encode")
+        retrieved = retrieve(
+            index,
+            query,
+            self._settings.passages,
+            characters=_PASSAGE_CHARACTERS,
+            least=_LEAST_OF_SEVERAL if query.several else _LEAST,
+            within=self._within(index, documents),
+        )
+        clock.lap("retrieve")
+        if self._reader is not None:
+            retrieved = reread(self._reader, query, retrieved)
+            clock.lap("read")
+        return query, retrieved
 
     def search(self, query: str, k: int | None = None, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
         """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not."""
@@ -153,8 +185,9 @@ class Assistant:
     def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> Retrieved:
         """What `search` finds, with the scores of every segment."""
         index = self._index
-        query = understand(self._checked(question), (), self._encoder, self._analyzer)
-        return retrieve(
+        read_as = corrected(self._checked(question), index, self._encoder, self._analyzer)
+        query = understand(read_as, (), self._encoder, self._analyzer)
+        found = retrieve(
             index,
             query,
             self._settings.passages if k is None else k,
@@ -162,6 +195,7 @@ class Assistant:
             within=self._within(index, documents),
             weights=RANKING,
         )
+        return found if self._reader is None else reread(self._reader, query, found, least=0.0)
 
     def suggestions(self, near: Sequence[Document] = ()) -> tuple[str, ...]:
         """Questions that the documents answer, as their sources name them: those of the documents `near` first."""

@@ -36,9 +36,10 @@ class Model:
     """Of each feature over the data it was fitted on, so that a contribution compares with an average question."""
 
     @classmethod
-    def shipped(cls) -> Model:
-        """The coefficients that come with this package."""
-        raw = json.loads(resources.files("rag").joinpath("confidence.json").read_text(encoding="utf-8"))
+    def shipped(cls, *, reading: bool) -> Model:
+        """The coefficients that come with this package: for answers whose passages were read, or for others."""
+        fits = json.loads(resources.files("rag").joinpath("confidence.json").read_text(encoding="utf-8"))
+        raw = fits["reading" if reading else "retrieval"]
         return cls(raw["intercept"], raw["weights"], raw["means"])
 
     def estimate(self, features: dict[str, float]) -> tuple[float, tuple[Signal, ...]]:
@@ -63,9 +64,16 @@ def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str,
     names_missing                share of the names and numbers asked for that this passage lacks
     numbers_missing              share of the numbers asked for that every passage lacks
     kind_found                   1 where the kind of thing asked for (number, date, name) is near, 0 not, 0.5 unasked
+
+    And where the passages were read, likelihoods that are the reader's, as log-odds within 7 either way but the mean:
+
+    best_answering               that the passage answers which does so most likely
+    first_answering              that the first passage answers
+    mean_answering               that a passage answers, over all of them
+    best_read                    that the answer stands in the segment where it does so most likely
     """
     if not retrieved.passages:
-        return dict.fromkeys(FEATURES, 0.0)
+        return dict.fromkeys((*FEATURES, *READING_FEATURES), 0.0)
     weight = {stem: w * retrieved.idf[stem] for stem, w in zip(query.stems, query.stem_weights, strict=True)}
     total = sum(weight.values()) or 1.0
 
@@ -79,7 +87,16 @@ def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str,
     asked = _names_and_numbers(query.text, analyzer)
     names = {term.stem for term in asked}
     numbers = {term.stem for term in asked if _NUMBER.search(term.word)}
+    read = {}
+    if retrieved.answering:
+        read = {
+            "best_answering": _log_odds(max(retrieved.answering)),
+            "first_answering": _log_odds(retrieved.answering[0]),
+            "mean_answering": sum(retrieved.answering) / len(retrieved.answering),
+            "best_read": _log_odds(max(segment.read for inside in retrieved.inside for segment in inside)),
+        }
     return {
+        **read,
         "best_segment": max(passage.scores.segment or 0.0 for passage in retrieved.passages),
         "best_passage": max(passage.scores.dense or 0.0 for passage in retrieved.passages),
         "said_and_meant": max(
@@ -110,6 +127,15 @@ FEATURES = (
     "numbers_missing",
     "kind_found",
 )
+
+
+READING_FEATURES = ("best_answering", "first_answering", "mean_answering", "best_read")
+"""Features of what the reader makes of the passages."""
+
+
+def _log_odds(probability: float) -> float:
+    """Within 7 either way: the reader is never surer than a thousand to one."""
+    return max(-7.0, min(7.0, math.log(max(probability, 1e-12) / max(1 - probability, 1e-12))))
 
 
 def _names_and_numbers(question: str, analyzer: Analyzer) -> list[Term]:

@@ -71,18 +71,19 @@ def understand(question: str, history: Sequence[str], encoder: Encoder, analyzer
     vector = encoder.encode_query(question)
     several, focus = asks_for_several(question), _focus(question, vector, encoder)
     if not history or not needs_context(question, analyzer):
-        return Query(question, vector, tuple(own), (1.0,) * len(own), several, focus)
+        return Query(question, vector, tuple(own), (1.0,) * len(own), several, question, focus)
     earlier = list(history[-2:])
     # An earlier question that itself points back brings the one before it along.
     context = earlier if needs_context(earlier[-1], analyzer) else earlier[-1:]
     inherited = [stem for stem in unique_stems(analyzer.content_terms(" ".join(context))) if stem not in own]
-    joined = encoder.encode_query(" ".join([*context, question]))
+    alone = " ".join([*context, question])
     return Query(
         question,
-        _normalised(vector + joined),
+        _normalised(vector + encoder.encode_query(alone)),
         (*own, *inherited),
         (1.0,) * len(own) + (_CONTEXT_WEIGHT,) * len(inherited),
         several,
+        alone,
         focus,
     )
 

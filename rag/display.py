@@ -24,6 +24,8 @@ _JOINERS = "\u200c\u200d"
 def show_answer(answer: Answer) -> None:
     """The quotes with their sources; for an abstention the closest passages, as exactly that."""
     console = _console()
+    if answer.read_as:
+        console.print(Text(f"Read as: {clean(answer.read_as)}", style="dim"))
     if answer.abstained:
         console.print(Text(answer.text, style="bold"))
         if answer.passages:

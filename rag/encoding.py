@@ -11,12 +11,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import EncoderError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
 
 Matrix = NDArray[np.float32]
 """Rank 2; a row is one text's vector, of length 1."""
@@ -72,6 +76,35 @@ class Encoder(Protocol):
         ...
 
 
+def open_exported(folder: Path, threads: int = 0) -> tuple[dict[str, Any], Tokenizer, InferenceSession]:
+    """What encoder.json in `folder` says, the tokenizer, without padding or truncation, and the model.
+
+    `threads` 0 lets onnxruntime choose. Raises EncoderError where a file is missing or is not the one that was
+    exported.
+    """
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    try:
+        described = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        model = (folder / "model.onnx").read_bytes()
+        if hashlib.sha256(model).hexdigest() != described["model_sha256"]:
+            raise EncoderError(f"The exported model in {folder} is damaged. Delete that folder; it is made again.")
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except EncoderError:
+        raise
+    except Exception as error:  # tokenizers raises no narrower class for a file that is none of its own
+        raise EncoderError(
+            f"The exported model in {folder} cannot be read ({error}). Delete that folder; it is made again."
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return described, tokenizer, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxEncoder:
     """Runs a model exported by `rag.exporting` with onnxruntime."""
 
@@ -80,37 +113,24 @@ class OnnxEncoder:
 
         Raises EncoderError where a file is missing or is not the one that was exported.
         """
-        import onnxruntime
         from tokenizers import Tokenizer
 
+        described, self._tokenizer, self._session = open_exported(folder, threads)
         try:
-            described = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-            model = (folder / "model.onnx").read_bytes()
-            if hashlib.sha256(model).hexdigest() != described["model_sha256"]:
-                raise EncoderError(f"The exported model in {folder} is damaged. Delete that folder; it is made again.")
             self._card = EncoderCard(**described["card"])
-            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except EncoderError:
-            raise
-        except Exception as error:  # tokenizers raises no narrower class for a file that is none of its own
+        except (KeyError, TypeError) as error:
             raise EncoderError(
                 f"The exported model in {folder} cannot be read ({error}). Delete that folder; it is made again."
             ) from error
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
         self._counter = Tokenizer.from_str(self._tokenizer.to_str())
         self._tokenizer.enable_truncation(self._card.max_tokens)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     @property
     def card(self) -> EncoderCard:
         return self._card
 
     def count_tokens(self, text: str) -> int:
-        return len(self._counter.encode(_encodable(self._card.document_prompt + text)).ids)
+        return len(self._counter.encode(encodable(self._card.document_prompt + text)).ids)
 
     def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> Matrix:
         return self._encode([self._card.document_prompt + text for text in texts], progress)
@@ -121,7 +141,7 @@ class OnnxEncoder:
 
     def _encode(self, texts: Sequence[str], progress: Progress | None) -> Matrix:
         vectors = np.empty((len(texts), self._card.dimension), dtype=np.float32)
-        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch([_encodable(text) for text in texts])]
+        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch([encodable(text) for text in texts])]
         for rows in batches([len(ids) for ids in token_ids]):
             width = max(len(token_ids[row]) for row in rows)
             ids = np.zeros((len(rows), width), dtype=np.int64)
@@ -135,7 +155,7 @@ class OnnxEncoder:
         return vectors
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text with lone surrogates, which no tokenizer takes, as question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
@@ -166,7 +186,7 @@ class SentenceTransformerEncoder:
     def count_tokens(self, text: str) -> int:
         from tokenizers import Tokenizer
 
-        tokenizer, prompted = self._model.tokenizer, _encodable(self._card.document_prompt + text)
+        tokenizer, prompted = self._model.tokenizer, encodable(self._card.document_prompt + text)
         if isinstance(tokenizer, Tokenizer):  # of a model of plain word vectors
             return len(tokenizer.encode(prompted).ids)
         return len(tokenizer(prompted, truncation=False)["input_ids"])
@@ -185,7 +205,7 @@ class SentenceTransformerEncoder:
         # The prompt goes in as such, not as text: some models leave it out when they pool.
         vectors: Matrix = np.asarray(
             self._model.encode(
-                [_encodable(text) for text in texts], prompt=prompt, normalize_embeddings=True, show_progress_bar=False
+                [encodable(text) for text in texts], prompt=prompt, normalize_embeddings=True, show_progress_bar=False
             ),
             dtype=np.float32,
         ).reshape(len(texts), self._card.dimension)

@@ -63,7 +63,7 @@ def open_encoder(name: str, cache_dir: Path, notify: Callable[[str], None] = lam
         if not (folder / _AS_IT_IS).exists():
             if not (folder / "encoder.json").exists():
                 notify(f"Preparing the encoder {name} (once, some 15 seconds)…")
-                with _quiet():
+                with quiet():
                     exported = export(name, folder)
                 if not exported:
                     notify(f"{name} cannot be exported; it runs through sentence-transformers, which is slower.")
@@ -76,7 +76,7 @@ def open_encoder(name: str, cache_dir: Path, notify: Callable[[str], None] = lam
             f"The encoder {name!r} cannot be kept in {cache_dir}: {error.strerror or error}. "
             "Name another folder with the setting cache_dir."
         ) from error
-    with _quiet():
+    with quiet():
         return SentenceTransformerEncoder(name)
 
 
@@ -108,9 +108,14 @@ def export(name: str, folder: Path) -> bool:
         (target / "encoder.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
         if parity(model, OnnxEncoder(target)) < MIN_PARITY:
             return False
-        with contextlib.suppress(OSError):  # another process exported the same model meanwhile
-            target.rename(folder)
+        publish(target, folder)
     return True
+
+
+def publish(made: Path, folder: Path) -> None:
+    """Give a finished export its place, unless another process exported the same model meanwhile."""
+    with contextlib.suppress(OSError):
+        made.rename(folder)
 
 
 def parity(model: SentenceTransformer, encoder: Encoder) -> float:
@@ -268,7 +273,7 @@ def _check_bundled(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the export's own progress bars and deprecation notes off the user's terminal."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -34,10 +34,19 @@ class QuoteRules:
     """Words quoted in all, about: no further quote is begun once they are reached."""
 
 
-ONE_THING = QuoteRules(least=0.75, words=70)
+ONE_THING = QuoteRules(least=0.65, words=80)
 """For a question that asks for one thing."""
 SEVERAL_THINGS = QuoteRules(least=0.5, words=240)
 """For a question that asks for several: reasons, ways, a list."""
+ONE_OF_SEVERAL = QuoteRules(least=0.6, words=240)
+"""For a question worded like that where the reader is sure of one place."""
+
+
+def rules_for(several: bool, retrieved: Retrieved) -> QuoteRules:
+    """The rules for a question that asks for several things, or not."""
+    if not several:
+        return ONE_THING
+    return ONE_OF_SEVERAL if retrieved.sure else SEVERAL_THINGS
 
 
 @dataclass(slots=True)

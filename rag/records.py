@@ -198,3 +198,5 @@ class Answer:
     """Wall-clock milliseconds of each stage, in the order they ran, and their "total"."""
     stale: Mapping[str, SourceState] = field(default_factory=dict)
     """Of the documents cited (for an abstention, of the passages'), those whose files have changed or gone, by id."""
+    read_as: str = ""
+    """The question with its misspelt words mended; empty where it was taken as it is."""

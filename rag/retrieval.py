@@ -37,6 +37,10 @@ class Retrieved:
     """Rarity of each of the question's stems."""
     best_bm25: float
     """Highest BM25 of any chunk; 0 where none holds a stem."""
+    answering: tuple[float, ...] = ()
+    """How likely each passage answers, in [0, 1], as the reader has it; empty where there is no reader."""
+    sure: bool = False
+    """True where the reader is sure of one place."""
 
 
 def retrieve(

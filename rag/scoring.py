@@ -71,6 +71,8 @@ class Query:
     """How much each stem counts, beside its rarity; 1 for the question's own, less for those of earlier ones."""
     several: bool = False
     """True where the question asks for more than one thing, so that one short quote cannot answer it."""
+    alone: str = ""
+    """The question as it can be understood alone: with the earlier ones that it points back to."""
     focus: Vector | None = None
     """What is asked about the subject, without the subject; None where the question does not part so."""
 
@@ -93,6 +95,8 @@ class ScoredSegment:
     """Share, in [0, 1], of the question's term weight that the segment holds."""
     score: float
     """All together; comparable within one question only."""
+    read: float = 0.0
+    """How likely, in [0, 1], the answer stands in it, as the reader has it; 0 where it was not read."""
 
 
 def idf(index: Index, stem: str) -> float:

@@ -23,6 +23,7 @@ def answer_json(answer: Answer) -> Json:
     """One answer. Offsets are characters of the document's text as loaded, from 0, end exclusive."""
     return {
         "question": answer.question,
+        "read_as": answer.read_as,
         "answer": answer.text,
         "abstained": answer.abstained,
         "confidence": round(answer.confidence, 4),

@@ -13,6 +13,7 @@ from rag.errors import SettingsError
 
 DEFAULT_FILE = Path("rag.toml")
 ENVIRONMENT_PREFIX = "RAG_"
+_SWITCH = {"true": True, "false": False, "on": True, "off": False, "yes": True, "no": False, "1": True, "0": False}
 
 
 def _default_cache_dir() -> Path:
@@ -31,6 +32,8 @@ class Settings:
     """The bundled encoder, or the name or folder of any sentence-transformers model."""
     chunk_tokens: int = field(default=254, metadata=_bounds(16, 2048))
     """Longest chunk, in cl100k tokens; never more than the encoder reads."""
+    reader: bool = True
+    """Read the places that were found with the trained reader; only with the bundled encoder, whose layers it is."""
     passages: int = field(default=5, metadata=_bounds(1, 100))
     """Passages retrieved for a question."""
     max_quotes: int = field(default=6, metadata=_bounds(1, 6))
@@ -106,7 +109,12 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]
 def _convert(name: str, value: object, origin: str) -> object:
     """The value as the setting's type, within its bounds."""
     declared = next(f for f in fields(Settings) if f.name == name)
-    kind = {"int": int, "float": float, "str": str, "Path": Path}[str(declared.type)]
+    kind = {"int": int, "float": float, "str": str, "Path": Path, "bool": bool}[str(declared.type)]
+    if kind is bool:
+        said = _SWITCH.get(str(value).strip().lower()) if isinstance(value, bool | str) else None
+        if said is None:
+            raise SettingsError(f"Setting {name} ({origin}) is {value!r}; it must be true or false.")
+        return said
     try:
         if isinstance(value, bool) or (kind in (int, float) and not isinstance(value, int | float | str)):
             raise ValueError

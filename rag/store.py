@@ -242,6 +242,7 @@ class Store:
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
         self._lock = threading.Lock()
         self._kept: tuple[Kept, ...] | None = None
+        self._stems: tuple[str, ...] | None = None
         self.document = lru_cache(maxsize=256)(self._document)
         """A document by number, from 0."""
         self.document_frequency = lru_cache(maxsize=65536)(self._document_frequency)
@@ -383,6 +384,13 @@ class Store:
                 (" OR ".join(quoted), *bounds, limit),
             ).fetchall()
         return [(int(number), float(score)) for number, score in rows]
+
+    def stems(self) -> tuple[str, ...]:
+        """All stems of the keyword index. Read once, on first use."""
+        with self._lock:
+            if self._stems is None:
+                self._stems = tuple(row[0] for row in self._db.execute("SELECT term FROM vocabulary"))
+            return self._stems
 
     def _document_frequency(self, stem: str) -> int:
         rows = self._rows("SELECT doc FROM vocabulary WHERE term = ?", (_plain(stem),))

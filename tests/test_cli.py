@@ -17,7 +17,7 @@ from tests.conftest import Rag, subprocess_environment
 
 Run = Callable[..., tuple[int, str, str]]
 ANSWER_KEYS = [
-    "question", "answer", "abstained", "confidence", "citations", "passages", "index", "timings_ms", "stale"
+    "question", "read_as", "answer", "abstained", "confidence", "citations", "passages", "index", "timings_ms", "stale"
 ]  # fmt: skip
 CITATION_KEYS = ["number", "quote", "document", "start", "end", "location", "score"]
 PASSAGE_KEYS = ["rank", "score", "document", "start", "end", "text"]

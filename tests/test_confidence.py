@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rag
-from rag.confidence import FEATURES, Model, measure
+from rag.confidence import FEATURES, READING_FEATURES, Model, measure
 from rag.conversation import understand
 from rag.encoding import HashingEncoder
 from rag.index import Index
@@ -36,9 +36,10 @@ def test_probability_is_one(weight: float, value: float) -> None:
 
 def test_shipped_coefficients_fit_the_features() -> None:
     """What ships weighs features that are measured, has a mean for each, and is finite."""
-    model = Model.shipped()
-    assert set(model.weights) == set(model.means) <= set(FEATURES)
-    assert all(math.isfinite(v) for v in (model.intercept, *model.weights.values(), *model.means.values()))
+    for reading, features in ((False, set(FEATURES)), (True, {*FEATURES, *READING_FEATURES})):
+        model = Model.shipped(reading=reading)
+        assert set(model.weights) == set(model.means) <= features
+        assert all(math.isfinite(v) for v in (model.intercept, *model.weights.values(), *model.means.values()))
     folder = Path(next(iter(rag.__path__)))
     assert json.loads((folder / "confidence.json").read_text(encoding="utf-8"))["fitted"]
 
@@ -58,4 +59,4 @@ def test_nothing_found_is_nothing_measured() -> None:
     """Without passages every feature is 0."""
     analyzer = Analyzer()
     query = understand("toll", (), HashingEncoder(), analyzer)
-    assert measure(query, Retrieved((), (), {}, 0.0), analyzer) == dict.fromkeys(FEATURES, 0.0)
+    assert measure(query, Retrieved((), (), {}, 0.0), analyzer) == dict.fromkeys((*FEATURES, *READING_FEATURES), 0.0)

@@ -13,7 +13,7 @@ import pytest
 from rag.building import build
 from rag.encoding import Encoder, HashingEncoder, Matrix, OnnxEncoder, SentenceTransformerEncoder
 from rag.errors import EncoderError
-from rag.exporting import BUNDLED, BUNDLED_SHA256, MIN_PARITY, _check_bundled, _quiet, load_model, open_encoder, parity
+from rag.exporting import BUNDLED, BUNDLED_SHA256, MIN_PARITY, _check_bundled, load_model, open_encoder, parity, quiet
 from rag.records import Document
 from rag.settings import Settings
 
@@ -33,7 +33,7 @@ WORDS = "the a of to and harbour toll herring ship keeper engineer query passage
 def cosines(model: Any, encoder: Encoder) -> Matrix:
     """Cosines of each text's vectors by the model itself and by its export, as document and as question."""
     document, query = encoder.card.document_prompt, encoder.card.query_prompt
-    with _quiet():
+    with quiet():
         own = model.encode(list(TEXTS), prompt=document, normalize_embeddings=True)
         asked = model.encode(list(TEXTS), prompt=query, normalize_embeddings=True)
     questions = np.stack([encoder.encode_query(text) for text in TEXTS])
@@ -45,7 +45,7 @@ def cosines(model: Any, encoder: Encoder) -> Matrix:
 
 def test_bundled_export_equals_sentence_transformers(real_encoder: OnnxEncoder) -> None:
     """The encoder that ships gives sentence-transformers' own vectors for short, long and foreign texts."""
-    with _quiet():
+    with quiet():
         model = load_model(BUNDLED)
     assert cosines(model, real_encoder).min() >= MIN_PARITY
     card = real_encoder.card
@@ -54,7 +54,7 @@ def test_bundled_export_equals_sentence_transformers(real_encoder: OnnxEncoder) 
 
 def test_tokens_are_counted_as_sentence_transformers_counts_them(real_encoder: OnnxEncoder) -> None:
     """The export's own tokenizer gives the number of tokens that the model's gives."""
-    with _quiet():
+    with quiet():
         model = load_model(BUNDLED)
         for text in TEXTS:
             assert real_encoder.count_tokens(text) == len(model.tokenizer(text, truncation=False)["input_ids"])
@@ -91,7 +91,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _bert(folder: Path, pooling: str, include_prompt: bool = True) -> Path:
-    with _quiet():
+    with quiet():
         import torch
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
@@ -135,7 +135,7 @@ def test_any_model_is_exported_with_its_prompts_and_limit(tiny: Path, exported: 
     """A model from a folder runs without torch, with its own prompts and length limit, and the same vectors."""
     card = exported.card
     assert (card.query_prompt, card.document_prompt, card.max_tokens) == ("query : ", "passage : ", 24)
-    with _quiet():
+    with quiet():
         model = load_model(str(tiny))
     assert cosines(model, exported).min() >= MIN_PARITY
     question, document = exported.encode_query("toll of the ship"), exported.encode_documents(["toll of the ship"])[0]
@@ -148,7 +148,7 @@ def test_model_that_leaves_its_prompt_out_is_not_taken_for_one_that_does_not(
 ) -> None:
     """Where pooling skips the prompt, an export fails its check, and the fallback gives the right vectors."""
     folder = _bert(tmp_path, "mean", include_prompt=False)
-    with _quiet():
+    with quiet():
         model = load_model(str(folder))
         assert parity(model, exported) < MIN_PARITY
         assert cosines(model, SentenceTransformerEncoder(str(folder))).min() >= MIN_PARITY
@@ -156,7 +156,7 @@ def test_model_that_leaves_its_prompt_out_is_not_taken_for_one_that_does_not(
 
 def test_models_that_pool_differently_have_different_fingerprints(tiny: Path, tmp_path: Path) -> None:
     """Equal weights with another pooling are another encoder: cached vectors of one never serve the other."""
-    with _quiet():
+    with quiet():
         cards = [SentenceTransformerEncoder(str(path)).card for path in (tiny, tiny, _bert(tmp_path, "cls"))]
     assert cards[0] == cards[1]
     assert cards[0].name == cards[2].name
@@ -166,7 +166,7 @@ def test_models_that_pool_differently_have_different_fingerprints(tiny: Path, tm
 @pytest.fixture(scope="module")
 def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of plain word vectors: it has no graph that the exporter could take."""
-    with _quiet():
+    with quiet():
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import StaticEmbedding
         from tokenizers import Tokenizer, models, pre_tokenizers
@@ -190,7 +190,7 @@ def test_model_that_cannot_be_exported_runs_as_it_is(static: Path, tmp_path: Pat
     again: list[str] = []
     assert isinstance(open_encoder(str(static), tmp_path / "cache", again.append), SentenceTransformerEncoder)
     assert again == []
-    with _quiet():
+    with quiet():
         assert cosines(load_model(str(static)), encoder)[3] >= MIN_PARITY
     assert encoder.count_tokens("the toll") == 2
     assert _builds(encoder, tmp_path / "index") == 1

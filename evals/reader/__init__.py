@@ -1,0 +1,1 @@
+"""Training the reader that comes with the product: examples, the training itself, and what it is measured on."""

@@ -1,0 +1,204 @@
+"""Train the reader: `python -m evals.reader.training --data DIR` writes rag/reader.safetensors and rag/reader.json.
+
+The bundled encoder's own layers, adapted by matrices of low rank (LoRA, Hu et al. 2021, arXiv:2106.09685), with
+one linear head that gives each token a start and an end score; the first token stands for "not here", as in the
+SQuAD 2.0 readers of Devlin et al. (2018, arXiv:1810.04805).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import nn
+
+from evals.reader.data import Example, load
+from rag.exporting import BUNDLED, load_model
+from rag.reading import Pair, pair
+
+TARGET = Path(__file__).resolve().parents[2] / "rag" / "reader.safetensors"
+RANK = 32
+SCALE = 1.0
+_RATE = 1e-3
+_WARM_UP = 0.05
+"""Share of all steps in which the rate rises."""
+_TOKENS = 4096
+"""Of a batch, padding included."""
+_POOL = 64
+"""Batches' worth of examples that are sorted by length together."""
+
+
+class Adapted(nn.Module):
+    """A linear layer that stays as it is, plus a product of two thin matrices that learns."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.linear = linear
+        self.down = nn.Parameter(torch.randn(RANK, linear.in_features) / math.sqrt(linear.in_features))
+        self.up = nn.Parameter(torch.zeros(linear.out_features, RANK))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.linear(x) + SCALE * ((x @ self.down.T) @ self.up.T)
+        return result
+
+
+class Reader(nn.Module):
+    """The encoder's layers with adapters, and the head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        transformer = load_model(BUNDLED)[0]
+        self.bert = transformer.auto_model
+        for parameter in self.bert.parameters():
+            parameter.requires_grad_(False)
+        for module in list(self.bert.encoder.modules()):
+            for child, linear in list(module.named_children()):
+                if isinstance(linear, nn.Linear) and not isinstance(module, Adapted):
+                    setattr(module, child, Adapted(linear))
+        self.head = nn.Linear(self.bert.config.hidden_size, 2)
+
+    def forward(self, ids: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """Start and end logits, (batch, tokens, 2); minus infinity where the text is not, but for the first token."""
+        mask = ids != 0
+        states = self.bert(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+        logits: torch.Tensor = self.head(states).float()
+        allowed = (types == 1) & mask
+        allowed[:, 0] = True
+        return logits.masked_fill(~allowed.unsqueeze(-1), -1e4)
+
+    def trained(self) -> dict[str, torch.Tensor]:
+        """What is kept: the adapters and the head, in half precision."""
+        return {n: p.detach().half().contiguous() for n, p in self.named_parameters() if p.requires_grad}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An example as tokens; start and end are positions, 0 where the text does not answer."""
+
+    pair: Pair
+    start: int
+    end: int
+
+
+def rows(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Row]:
+    """The examples as tokens; those whose answer is cut off are left out."""
+    found = []
+    for example in examples:
+        read = pair(tokenizer, example.question, example.text)
+        if not example.answered:
+            found.append(Row(read, 0, 0))
+            continue
+        inside = [
+            i for i, (start, end) in read.offsets() if start < example.end and end > example.start and end > start
+        ]
+        if inside:
+            found.append(Row(read, inside[0], inside[-1]))
+    return found
+
+
+def batches(data: Sequence[Row], chance: random.Random) -> Iterator[list[Row]]:
+    """Batches of rows of like length, in random order."""
+    data = list(data)
+    chance.shuffle(data)
+    size = _POOL * 32
+    made: list[list[Row]] = []
+    for at in range(0, len(data), size):
+        batch: list[Row] = []
+        for row in sorted(data[at : at + size], key=lambda row: len(row.pair.ids)):
+            if batch and len(row.pair.ids) * (len(batch) + 1) > _TOKENS:
+                made.append(batch)
+                batch = []
+            batch.append(row)
+        made.append(batch)
+    chance.shuffle(made)
+    yield from made
+
+
+def tensors(batch: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids, types and the two targets of a batch, padded."""
+    width = max(len(row.pair.ids) for row in batch)
+    ids, types = torch.zeros(len(batch), width, dtype=torch.long), torch.zeros(len(batch), width, dtype=torch.long)
+    for i, row in enumerate(batch):
+        ids[i, : len(row.pair.ids)] = torch.tensor(row.pair.ids)
+        types[i, : len(row.pair.ids)] = torch.tensor(row.pair.types)
+    return ids, types, torch.tensor([(row.start, row.end) for row in batch])
+
+
+def train(data: Sequence[Row], seed: int, minutes: float) -> tuple[Reader, int]:
+    """Train on all rows once, or for the time given where that is over first; the rate falls to 0 either way.
+
+    Returns the reader and how many rows it saw.
+    """
+    torch.manual_seed(seed)
+    chance = random.Random(seed)  # noqa: S311
+    reader = Reader().train()
+    for module in reader.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0  # each example is seen once or twice: nothing to overfit
+    learning = [p for p in reader.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=_RATE, weight_decay=0.01)
+    steps = list(batches(data, chance))
+    began, seen, loss_mean = time.monotonic(), 0, 1.0
+    for step, batch in enumerate(steps):
+        progress = max(step / len(steps), (time.monotonic() - began) / (60 * minutes))
+        if progress >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = _RATE * min(1.0, progress / _WARM_UP, (1 - progress) / (1 - _WARM_UP))
+        ids, types, targets = tensors(batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = reader(ids, types)
+        loss = nn.functional.cross_entropy(logits.permute(0, 2, 1).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(learning, 1.0)
+        optimizer.step()
+        seen += len(batch)
+        loss_mean += 0.02 * (loss.item() - loss_mean)
+        if step % 25 == 0:
+            took = time.monotonic() - began
+            print(f"{step}/{len(steps)} loss {loss_mean:.3f} {took:.0f} s", file=sys.stderr, flush=True)
+    return reader, seen
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Load, train, write. Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m evals.reader.training", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with the training sets (*.jsonl.xz)")
+    parser.add_argument("--minutes", type=float, default=52, help="of training, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    tokenizer = Tokenizer.from_str(load_model(BUNDLED).tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    examples = load(given.data, given.seed)
+    reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes)
+    save_file(reader.trained(), TARGET)
+    described = {
+        "trained": datetime.date.today().isoformat(),
+        "command": f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}",
+        "base": BUNDLED,
+        "rank": RANK,
+        "examples_seen": seen,
+        "sets": dict(sorted(Counter(example.origin for example in examples).items())),
+    }
+    TARGET.with_suffix(".json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

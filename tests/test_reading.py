@@ -1,0 +1,115 @@
+"""Reading: what the reader is given, and what is made of what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from rag.adapting import open_reader, reader_for
+from rag.assistant import Assistant
+from rag.encoding import HashingEncoder, OnnxEncoder
+from rag.reading import LEAST, MAX_TOKENS, WINDOW, Reader, _windows, pair, reread
+from rag.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def reader(real_settings: Settings) -> Reader:
+    return open_reader(real_settings.cache_dir)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(reader: Reader) -> Tokenizer:
+    return reader.tokenizer
+
+
+@given(question=st.text(max_size=300), text=st.text(max_size=2000))
+def test_a_pair_fits_the_model_and_its_tokens_are_stretches_of_the_text(
+    tokenizer: Tokenizer, question: str, text: str
+) -> None:
+    read = pair(tokenizer, question, text)
+    assert len(read.ids) == len(read.types) <= MAX_TOKENS
+    assert sum(read.types) == len(read.spans)
+    assert all(0 <= start <= end <= len(text) for start, end in read.spans)
+    assert [read.types[read.first + i] for i in range(len(read.spans))] == [1] * len(read.spans)
+
+
+@given(texts=st.lists(st.text(max_size=400), min_size=1, max_size=3))
+def test_all_that_is_likely_adds_up_to_one(reader: Reader, texts: list[str]) -> None:
+    for reading in reader.read("what is growing?", texts):
+        assert float(reading.weights.sum()) + reading.nowhere == pytest.approx(1.0)
+        assert reading.within(0, 1 << 20) == pytest.approx(float(reading.weights.sum()))
+        assert reading.within(0, 0) == 0.0
+
+
+def test_a_text_is_read_nearly_alike_alone_and_beside_longer_ones(reader: Reader) -> None:
+    """Not exactly: numbers of 8 bits are scaled for a batch as a whole."""
+    short, long = "The bridge opened in 1932.", "Sydney lies on the coast. " * 20
+    (alone,) = reader.read("When did the bridge open?", [short])
+    beside = reader.read("When did the bridge open?", [long, short])[1]
+    assert np.allclose(alone.weights, beside.weights, atol=0.02)
+
+
+def test_the_answer_is_found_where_it_stands(reader: Reader) -> None:
+    text = "The harbour is deep. The bridge opened in 1932 after eight years. Ferries still run every day."
+    (reading,) = reader.read("When did the bridge open?", [text])
+    sentences = [(0, 20), (21, 65), (66, len(text))]
+    assert max(sentences, key=lambda s: reading.within(*s)) == (21, 65)
+    assert reading.nowhere < 0.5
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Who painted the ceiling of the chapel?", "What does the railway company earn?", "How old is the president?"],
+)
+def test_a_text_on_something_else_answers_nowhere(reader: Reader, question: str) -> None:
+    (reading,) = reader.read(question, ["The harbour is deep. The bridge opened in 1932 after eight years."])
+    assert reading.nowhere > 0.5
+
+
+def test_rereading_keeps_every_passage_and_segment_and_sorts_by_the_new_scores(
+    assistant: Assistant, reader: Reader
+) -> None:
+    found = assistant.retrieve("How long is the Asia Direct Cable?")
+    query, _ = assistant.consider("How long is the Asia Direct Cable?")
+    again = reread(reader, query, found, least=0.0)
+    assert sorted((p.document.id, p.start, p.end) for p in again.passages) == sorted(
+        (p.document.id, p.start, p.end) for p in found.passages
+    )
+    assert [p.rank for p in again.passages] == list(range(1, len(found.passages) + 1))
+    assert [p.score for p in again.passages] == sorted((p.score for p in again.passages), reverse=True)
+    for passage, inside in zip(again.passages, again.inside, strict=True):
+        assert inside[0].span.start == passage.start
+        assert inside[-1].span.end == passage.end
+        assert passage.score == max(segment.score for segment in inside)
+    kept = reread(reader, query, found)
+    assert [p.start for p in kept.passages] == [
+        p.start for p in again.passages if p.score >= LEAST * again.passages[0].score
+    ]
+    best = max((segment for inside in again.inside for segment in inside), key=lambda segment: segment.read)
+    text = next(p.document.text for p, i in zip(again.passages, again.inside, strict=True) if best in i)
+    assert "9,400" in text[best.span.start : best.span.end]
+
+
+def test_every_segment_is_read_once_within_the_window(assistant: Assistant) -> None:
+    def covered(segments: Iterator[tuple[int, int]]) -> list[int]:
+        return [i for first, last in segments for i in range(first, last + 1)]
+
+    for inside in assistant.retrieve("digital economy").inside:
+        assert covered(_windows(inside)) == list(range(len(inside)))
+        assert all(
+            first == last or inside[last].span.end - inside[first].span.start <= WINDOW
+            for first, last in _windows(inside)
+        )
+
+
+def test_the_reader_goes_with_the_bundled_encoder_alone_and_can_be_switched_off(
+    real_encoder: OnnxEncoder, real_settings: Settings
+) -> None:
+    assert reader_for(real_encoder, real_settings) is not None
+    assert reader_for(HashingEncoder(), real_settings) is None
+    assert reader_for(real_encoder, Settings(cache_dir=real_settings.cache_dir, reader=False)) is None
