@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--limit", type=_positive, metavar="N", help="ask N questions only, taken at even distances")
     run.add_argument("--own-documents", action="store_true", help="ask each question of its own documents only")
     run.add_argument("--out", type=Path, metavar="FILE", help="where to save the run (default: below evals/results)")
+    run.add_argument("--summary", type=Path, metavar="FILE", help="save the figures too, without questions and texts")
     run.set_defaults(command=_run)
 
     compare = commands.add_parser("compare", help="hold two runs against each other")
@@ -185,6 +186,8 @@ def _run(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
     progress.done()
     path = given.out or RESULTS / _file_name(given.set, pairs, given.limit, given.own_documents)
     runs.save(done, path)
+    if given.summary:
+        runs.save_summary(done, given.summary)
     _say(printing.run_summary(done))
     print(f"saved: {path} and, as a TREC run, {path.with_suffix('.trec').name}", file=sys.stderr)
     return 0

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -122,6 +122,16 @@ def save(run: Run, path: Path) -> None:
     """Write the run to `path` and its rankings beside it with the ending .trec, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path.with_suffix(".trec"), _trec(run))
+    _replace(path, _text(run))
+
+
+def save_summary(run: Run, path: Path) -> None:
+    """Write the run's identity and figures alone: no question and no text, so that it can go where the set may not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, _text(replace(run, outcomes=(), rankings={})))
+
+
+def _text(run: Run) -> str:
     head = {
         "format": FORMAT,
         "identity": asdict(run.identity),
@@ -134,7 +144,7 @@ def save(run: Run, path: Path) -> None:
     parts.append('"outcomes": [\n' + ",\n".join(outcomes) + "\n]")
     parts.append(f'"latency_ms": {_dump({stage: asdict(each) for stage, each in run.latency_ms.items()})}')
     parts.append('"timings_ms": {\n' + ",\n".join(timings) + "\n}")
-    _replace(path, "{\n" + ",\n".join(parts) + "\n}\n")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def load(path: Path) -> Run:

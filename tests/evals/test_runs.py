@@ -44,6 +44,21 @@ def test_a_rerun_changes_only_its_date_and_its_timings(tmp_path: Path, questions
     assert (tmp_path / "a.trec").read_text() == (tmp_path / "b.trec").read_text()
 
 
+def test_a_summary_holds_every_figure_and_not_a_word_of_the_set(tmp_path: Path, ask: Ask) -> None:
+    run = ask()
+    runs.save(run, tmp_path / "run.json")
+    runs.save_summary(run, tmp_path / "summary.json")
+    whole, summary = runs.load(tmp_path / "run.json"), runs.load(tmp_path / "summary.json")
+    assert (summary.identity, summary.aggregates, summary.latency_ms) == (
+        whole.identity,
+        whole.aggregates,
+        whole.latency_ms,
+    )
+    text = (tmp_path / "summary.json").read_text(encoding="utf-8")
+    assert not any(outcome.question in text or f'"{outcome.id}"' in text for outcome in run.outcomes)
+    assert not (tmp_path / "summary.trec").exists()
+
+
 def test_an_outcome_is_one_line_of_plain_json(tmp_path: Path, ask: Ask) -> None:
     """So a diff shows question by question what changed."""
     run = ask()
