@@ -47,15 +47,23 @@ def _answer(turn: Turn, number: int, last: bool, suggestions: Sequence[str], tex
         return (
             f'<div class="answer"><p class="notice">{escape(turn.notice)}</p>{_tools(turn, number, last, texts)}</div>'
         )
+    read_as = _read_as(turn, texts)
     if turn.abstained:
         body = _abstention(turn, suggestions if last else (), texts)
     elif turn.shown is not None:
-        return f'<div class="answer streaming">{_said(turn, turn.shown, texts)}</div>'
+        return f'<div class="answer streaming">{read_as}{_said(turn, turn.shown, texts)}</div>'
     else:
         body = _said(turn, len(turn.citations), texts) + _cards(turn, texts)
     if turn.lost:
         body += f'<p class="notice">{escape(texts.lost(turn.lost))}</p>'
-    return f'<div class="answer">{body}{_tools(turn, number, last, texts)}</div>'
+    return f'<div class="answer">{read_as}{body}{_tools(turn, number, last, texts)}</div>'
+
+
+def _read_as(turn: Turn, texts: Texts) -> str:
+    """The question as it was read, where its spelling was mended."""
+    if turn.answer is None or not turn.answer.read_as:
+        return ""
+    return f'<p class="label">{escape(texts.read_as.format(question=turn.answer.read_as))}</p>'
 
 
 def _said(turn: Turn, shown: int, texts: Texts) -> str:

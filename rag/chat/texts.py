@@ -88,12 +88,17 @@ class Texts:
     why_abstained: str = (
         "Not answered, because the confidence of {confidence} stays below the threshold of {threshold}."
     )
+    read_as: str = "Read as: {question}"
     why_gone: str = "This answer is from an earlier visit"
     why_gone_text: str = "Ask the question again to see what was considered."
     confidence: str = "Confidence"
     signals: str = "What moved the confidence"
     signal: str = "Signal"
     signal_names: tuple[tuple[str, str], ...] = (
+        ("mean_answering", "Reading: how likely the passages answer"),
+        ("best_answering", "Reading: the passage that answers most likely"),
+        ("first_answering", "Reading: the first passage"),
+        ("best_read", "Reading: the part where the answer stands"),
         ("best_segment", "Meaning: the closest part"),
         ("best_passage", "Meaning: the closest passage"),
         ("said_and_meant", "Meaning and words together, in one part"),

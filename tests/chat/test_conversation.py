@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rag.chat.conversation import MAX_TURNS, Conversation, Turn, answered, from_stored, to_stored
+from rag.chat.escaping import escape
 from rag.chat.render import messages
 from rag.chat.texts import ENGLISH
 from rag.records import SourceState
@@ -90,3 +91,14 @@ def test_a_source_that_has_changed_is_marked_at_its_card(question: str) -> None:
     assert html.count(ENGLISH.source_changed) == sum(d.id == documents[0].id for d in documents)
     assert ENGLISH.source_gone not in html
     assert ENGLISH.source_changed not in messages(Conversation(turns=(shown,)), (), ENGLISH)[-1]["content"]
+
+
+@pytest.mark.parametrize("question", ["who built the habour", "what is quantm chromodynamics"])
+def test_a_question_whose_spelling_was_mended_says_how_it_was_read(question: str) -> None:
+    """Above answers and abstentions alike, as plain text; a question taken as it is says nothing."""
+    backend = SmallBackend()
+    mended = replace(backend.ask(question), read_as="<b>harbour</b>")
+    for answer, said in ((mended, True), (backend.ask(question), False)):
+        shown = messages(Conversation().with_turn(answered(question, answer)), (), ENGLISH)[-1]["content"]
+        assert (escape("Read as: <b>harbour</b>") in shown) is said
+        assert "<b>" not in shown
