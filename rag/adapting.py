@@ -17,12 +17,20 @@ from typing import TYPE_CHECKING
 from rag.encoding import Encoder, open_exported
 from rag.errors import EncoderError
 from rag.exporting import BUNDLED, BUNDLED_SHA256, load_model, publish, quiet
-from rag.reading import MAX_TOKENS, Reader
+from rag.reading import MAX_TOKENS, Reader, pair, reading_of
 from rag.settings import Settings
 
 if TYPE_CHECKING:
     import torch
 
+MAX_DISAGREEMENT = 0.1
+"""Between a likelihood as trained and as exported, with weights of 8 bits."""
+_PROBES = (
+    ("When did the bridge open?", "The harbour is deep. The bridge opened in 1932 after eight years of work."),
+    ("When did the bridge close?", "The harbour is deep. The bridge opened in 1932 after eight years of work."),
+    ("why are budgets stretched", "um so the budgets are stretched because the provinces took on debt " * 6),
+    ("数字经济", "naïveté — ação, Ελλάδα"),
+)
 _FORMAT = "2"
 """Changes whenever the exported files do, so that older exports are made again."""
 
@@ -62,12 +70,18 @@ def _export(trained: bytes, folder: Path) -> None:
         target = Path(scratch) / "reader"
         target.mkdir()
         model = load_model(BUNDLED)
+        adapted = adapt(model[0].auto_model, trained)
         full = Path(scratch) / "full.onnx"
-        write_graph(model[0].auto_model, trained, full)
+        write_graph(adapted, full)
         quantize(full, target / "model.onnx")
         model.tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"))
         described = {"model_sha256": hashlib.sha256((target / "model.onnx").read_bytes()).hexdigest()}
         (target / "encoder.json").write_text(json.dumps(described), encoding="utf-8")
+        if (difference := disagreement(adapted, Reader(*open_exported(target)[1:]))) > MAX_DISAGREEMENT:
+            raise EncoderError(
+                f"The exported reader does not agree with the one that was trained (by {difference:.2f}). "
+                "Set reader = false to do without it."
+            )
         publish(target, folder)
 
 
@@ -81,8 +95,8 @@ def quantize(full: Path, path: Path) -> None:
     quantize_dynamic(full, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
 
 
-def write_graph(bert: torch.nn.Module, trained: bytes, path: Path) -> None:
-    """The adapted layers and the head as a graph: token ids and types in, start and end logits out."""
+def adapt(bert: torch.nn.Module, trained: bytes) -> torch.nn.Module:
+    """The layers with what was trained added to their weights, and the head: token ids and types to logits."""
     import torch
     from safetensors.torch import load
 
@@ -94,7 +108,7 @@ def write_graph(bert: torch.nn.Module, trained: bytes, path: Path) -> None:
     class Graph(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.bert = bert.eval()
+            self.bert = bert
             self.head = torch.nn.Linear(weights["head.weight"].shape[1], weights["head.weight"].shape[0])
             self.head.load_state_dict({"weight": weights["head.weight"], "bias": weights["head.bias"]})
 
@@ -105,11 +119,18 @@ def write_graph(bert: torch.nn.Module, trained: bytes, path: Path) -> None:
             logits: torch.Tensor = self.head(states)
             return logits
 
+    return Graph().eval()
+
+
+def write_graph(adapted: torch.nn.Module, path: Path) -> None:
+    """The adapted layers as ONNX, for any number and length of texts."""
+    import torch
+
     sample = torch.tensor([[1, 2, 3, 4], [1, 3, 2, 0]]), torch.tensor([[0, 0, 1, 1], [0, 1, 1, 0]])
     batch, width = torch.export.Dim("batch", min=1, max=1 << 10), torch.export.Dim("width", min=1, max=MAX_TOKENS)
     with torch.no_grad():
         torch.onnx.export(
-            Graph().eval(),
+            adapted,
             sample,
             path,
             input_names=["input_ids", "token_type_ids"],
@@ -119,3 +140,17 @@ def write_graph(bert: torch.nn.Module, trained: bytes, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
+
+
+def disagreement(adapted: torch.nn.Module, reader: Reader) -> float:
+    """Largest difference between the likelihoods of the trained layers and of their export, over a few probes."""
+    import torch
+
+    differences = []
+    for question, text in _PROBES:
+        read = pair(reader.tokenizer, question, text)
+        with torch.no_grad():
+            logits = adapted(torch.tensor([read.ids]), torch.tensor([read.types]))[0]
+        own, exported = reading_of(read, logits.double().numpy()), reader.read(question, [text])[0]
+        differences.append(max(abs(own.nowhere - exported.nowhere), float(abs(own.weights - exported.weights).max())))
+    return max(differences)

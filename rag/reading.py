@@ -105,10 +105,10 @@ class Reader:
         for row, p in enumerate(pairs):
             ids[row, : len(p.ids)], types[row, : len(p.types)] = p.ids, p.types
         (logits,) = self._session.run(["logits"], {"input_ids": ids, "token_type_ids": types})
-        return [_reading(p, rows) for p, rows in zip(pairs, np.asarray(logits, dtype=np.float64), strict=True)]
+        return [reading_of(p, rows) for p, rows in zip(pairs, np.asarray(logits, dtype=np.float64), strict=True)]
 
 
-def _reading(p: Pair, logits: NDArray[np.float64]) -> Reading:
+def reading_of(p: Pair, logits: NDArray[np.float64]) -> Reading:
     """Start and end logits, (tokens, 2), to probabilities over the text and nowhere."""
     seen = np.concatenate([logits[:1], logits[p.first : p.first + len(p.spans)]])
     seen = np.exp(seen - seen.max(axis=0))

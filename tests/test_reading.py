@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import resources
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load, save
 from tokenizers import Tokenizer
 
-from rag.adapting import open_reader, reader_for
+from rag.adapting import MAX_DISAGREEMENT, adapt, disagreement, open_reader, reader_for
 from rag.assistant import Assistant
 from rag.encoding import HashingEncoder, OnnxEncoder
+from rag.exporting import BUNDLED, load_model, quiet
 from rag.reading import LEAST, MAX_TOKENS, WINDOW, Reader, _windows, pair, reread
 from rag.settings import Settings
 
@@ -105,6 +108,20 @@ def test_every_segment_is_read_once_within_the_window(assistant: Assistant) -> N
             first == last or inside[last].span.end - inside[first].span.start <= WINDOW
             for first, last in _windows(inside)
         )
+
+
+def test_an_export_that_is_not_what_was_trained_is_seen(reader: Reader) -> None:
+    """The shipped reader agrees with its training; one whose adapters were lost does not."""
+    trained = resources.files("rag").joinpath("reader.safetensors").read_bytes()
+    with quiet():
+        whole = adapt(load_model(BUNDLED)[0].auto_model, trained)
+        bare = adapt(load_model(BUNDLED)[0].auto_model, _without_adapters(trained))
+        assert disagreement(whole, reader) <= MAX_DISAGREEMENT < disagreement(bare, reader)
+
+
+def _without_adapters(trained: bytes) -> bytes:
+    tensors = load(trained)
+    return save({name: tensor for name, tensor in tensors.items() if name.startswith("head.")})
 
 
 def test_the_reader_goes_with_the_bundled_encoder_alone_and_can_be_switched_off(
