@@ -1,6 +1,6 @@
 """A sentence-transformers model as one ONNX graph, made once: tokens in, a pooled and normalised vector out.
 
-This is the only module that imports torch and sentence-transformers.
+With `rag.adapting`, the only module that imports torch; the only one that imports sentence-transformers.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Reading:
 
 
 class Reader:
-    """Runs the reader exported by `rag.exporting` with onnxruntime."""
+    """Runs the reader exported by `rag.adapting` with onnxruntime."""
 
     def __init__(self, tokenizer: Tokenizer, session: InferenceSession) -> None:
         self.tokenizer = tokenizer
