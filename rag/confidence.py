@@ -67,9 +67,9 @@ def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str,
 
     And where the passages were read, likelihoods that are the reader's, as log-odds within 7 either way but the mean:
 
-    best_answering               that the place answers which does so most likely
-    first_answering              that the place answers which scored best before it was read
-    mean_answering               that a place answers, over all that were read
+    best_answering               that the passage answers which does so most likely
+    first_answering              that the first passage answers
+    mean_answering               that a passage answers, over all of them
     best_read                    that the answer stands in the segment where it does so most likely
     """
     if not retrieved.passages:

@@ -34,8 +34,10 @@ class QuoteRules:
     """Words quoted in all, about: no further quote is begun once they are reached."""
 
 
-ONE_THING = QuoteRules(least=0.65, words=80)
+ONE_THING = QuoteRules(least=0.75, words=70)
 """For a question that asks for one thing."""
+ONE_THING_READ = QuoteRules(least=0.65, words=80)
+"""For the same where the passages were read, which sets the best segment further apart."""
 SEVERAL_THINGS = QuoteRules(least=0.5, words=240)
 """For a question that asks for several: reasons, ways, a list."""
 ONE_OF_SEVERAL = QuoteRules(least=0.6, words=240)
@@ -45,7 +47,7 @@ ONE_OF_SEVERAL = QuoteRules(least=0.6, words=240)
 def rules_for(several: bool, retrieved: Retrieved) -> QuoteRules:
     """The rules for a question that asks for several things, or not."""
     if not several:
-        return ONE_THING
+        return ONE_THING_READ if retrieved.answering else ONE_THING
     return ONE_OF_SEVERAL if retrieved.sure else SEVERAL_THINGS
 
 

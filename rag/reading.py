@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 256
 QUESTION_TOKENS = 64
-WINDOW = 320
-"""Characters read at once."""
-_WINDOWS_READ = 3
-"""Windows read for a question. With WINDOW this is what a question has time for: docs/choices.md."""
+WINDOW = 600
+"""Characters read at once, as in training."""
+_WORTH_READING = 0.75
+"""Windows that score less than this times the best one are not read, but for the best of each passage."""
+_PASSAGES_READ = 8
 _NOISE = 0.02
 """Likelihood below which a segment counts as not read."""
 _SURE = 0.5
@@ -119,18 +120,18 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float =
     """What was found, with what the reader makes of every segment, best first by both.
 
     A segment's score is multiplied by 1 to 2; passages that then score less than `least` times the best one are left
-    out. Only the best few windows are read.
+    out. Of many passages only the first ones are read.
     """
-    windows = _best_windows(retrieved.inside)
+    windows = _worth_reading(retrieved.inside[:_PASSAGES_READ])
     texts = []
     for p, first, last in windows:
         segments, text = retrieved.inside[p], retrieved.passages[p].document.text
         texts.append(text[segments[first].span.start : segments[last].span.end])
     inside = [list(segments) for segments in retrieved.inside]
-    answering: list[float] = []
+    answering = [0.0] * len(inside)
     highest = 0.0
     for (p, first, last), reading in zip(windows, reader.read(query.alone, texts), strict=True):
-        answering.append(1 - reading.nowhere)
+        answering[p] = max(answering[p], 1 - reading.nowhere)
         base = inside[p][first].span.start
         for i in range(first, last + 1):
             segment = inside[p][i]
@@ -151,20 +152,24 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float =
         retrieved,
         passages=tuple(passages),
         inside=tuple(tuple(inside[p]) for p in order),
-        answering=tuple(answering),
+        answering=tuple(answering[p] for p in order),
         sure=sure,
     )
 
 
-def _best_windows(inside: Sequence[Sequence[ScoredSegment]]) -> list[tuple[int, int, int]]:
-    """Passage, first and last segment of the windows that are read, the one with the best segment first."""
-    windows = [(p, first, last) for p, segments in enumerate(inside) for first, last in _windows(segments)]
-
-    def best(window: tuple[int, int, int]) -> float:
-        p, first, last = window
-        return max(segment.score for segment in inside[p][first : last + 1])
-
-    return sorted(windows, key=lambda window: -best(window))[:_WINDOWS_READ]
+def _worth_reading(inside: Sequence[Sequence[ScoredSegment]]) -> list[tuple[int, int, int]]:
+    """Passage, first and last segment of each window that may hold an answer: a passage's best, and all good ones."""
+    highest = max((segment.score for segments in inside for segment in segments), default=0.0)
+    found = []
+    for p, segments in enumerate(inside):
+        windows = list(_windows(segments))
+        best = [max(segment.score for segment in segments[first : last + 1]) for first, last in windows]
+        found += [
+            (p, first, last)
+            for (first, last), score in zip(windows, best, strict=True)
+            if score == max(best) or score >= _WORTH_READING * highest
+        ]
+    return found
 
 
 def _windows(inside: Sequence[ScoredSegment]) -> Iterator[tuple[int, int]]:

@@ -38,7 +38,7 @@ class Retrieved:
     best_bm25: float
     """Highest BM25 of any chunk; 0 where none holds a stem."""
     answering: tuple[float, ...] = ()
-    """How likely each place that was read answers, in [0, 1], the best found first; empty without a reader."""
+    """How likely each passage answers, in [0, 1], as the reader has it; empty where there is no reader."""
     sure: bool = False
     """True where the reader is sure of one place."""
 

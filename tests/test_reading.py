@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,9 +126,24 @@ def _without_adapters(trained: bytes) -> bytes:
     return save({name: tensor for name, tensor in tensors.items() if name.startswith("head.")})
 
 
-def test_the_reader_goes_with_the_bundled_encoder_alone_and_can_be_switched_off(
+def test_the_reader_goes_with_the_bundled_encoder_alone_and_is_used_where_it_is_wanted(
     real_encoder: OnnxEncoder, real_settings: Settings
 ) -> None:
-    assert reader_for(real_encoder, real_settings) is not None
-    assert reader_for(HashingEncoder(), real_settings) is None
-    assert reader_for(real_encoder, Settings(cache_dir=real_settings.cache_dir, reader=False)) is None
+    wanted = replace(real_settings, reader=True)
+    assert reader_for(real_encoder, wanted) is not None
+    assert reader_for(HashingEncoder(), wanted) is None
+    assert reader_for(real_encoder, replace(wanted, reader=False)) is None
+
+
+def test_an_answer_that_was_read_quotes_exactly_and_is_surer_of_what_is_there(
+    real_index_dir: Path, real_settings: Settings
+) -> None:
+    with Assistant.open(real_index_dir, replace(real_settings, reader=True)) as reading:
+        answer = reading.ask("How many 5G base stations does Tianjin have?")
+        other = reading.ask("Who won the football World Cup in 1998?")
+    (citation,) = answer.citations
+    quote = citation.quote
+    assert "73,000 5G base stations" in quote.document.text[quote.start : quote.end]
+    assert "read" in answer.timings_ms
+    assert other.abstained
+    assert answer.confidence > 0.5 > other.confidence

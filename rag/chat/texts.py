@@ -95,9 +95,9 @@ class Texts:
     signals: str = "What moved the confidence"
     signal: str = "Signal"
     signal_names: tuple[tuple[str, str], ...] = (
-        ("mean_answering", "Reading: how likely the places read answer"),
-        ("best_answering", "Reading: the place that answers most likely"),
-        ("first_answering", "Reading: the place found first"),
+        ("mean_answering", "Reading: how likely the passages answer"),
+        ("best_answering", "Reading: the passage that answers most likely"),
+        ("first_answering", "Reading: the first passage"),
         ("best_read", "Reading: the part where the answer stands"),
         ("best_segment", "Meaning: the closest part"),
         ("best_passage", "Meaning: the closest passage"),
