@@ -112,7 +112,7 @@ def run(
     rankings: dict[str, tuple[str, ...]] = {}
     left_out = dict(questions.left_out)
     with _opened(questions, settings, encoder, cache, notify) as (index, shared):
-        assistant = Assistant(index, shared, settings, reader=reader_for(encoder, settings, notify))
+        assistant = Assistant(index, shared, settings, reader=reader_for(encoder, settings))
         chunks: dict[str, list[Stretch]] = {}
         for chunk in index.store.chunks():
             chunks.setdefault(chunk.document_id, []).append(Stretch(chunk.document_id, chunk.start, chunk.end))

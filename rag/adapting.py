@@ -1,61 +1,65 @@
 """The reader as one ONNX graph, made once: the bundled encoder's layers, adapted by small trained matrices.
 
 What is shipped (reader.safetensors, reader.json) is only what was trained: for each linear layer two thin matrices,
-whose product is added to its weights, and the head. `evals.reader.training` makes them.
+whose product is added to its weights, and the head. `evals.reader.training` makes them. The graph is written here node
+by node: onnxruntime multiplies with weights of 8 bits only where it is told to, and what PyTorch's exporter puts around
+attention costs as much time again (`python benchmarks/reading.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag.encoding import Encoder, open_exported
 from rag.errors import EncoderError
-from rag.exporting import BUNDLED, BUNDLED_SHA256, load_model, publish, quiet
-from rag.reading import MAX_TOKENS, Reader, pair, reading_of
+from rag.exporting import BUNDLED_SHA256, bundled_folder, publish
+from rag.reading import Reader
 from rag.settings import Settings
 
 if TYPE_CHECKING:
-    import torch
+    from onnx import ModelProto
 
-MAX_DISAGREEMENT = 0.1
-"""Between a likelihood as trained and as exported, with weights of 8 bits."""
-_PROBES = (
-    ("When did the bridge open?", "The harbour is deep. The bridge opened in 1932 after eight years of work."),
-    ("When did the bridge close?", "The harbour is deep. The bridge opened in 1932 after eight years of work."),
-    ("why are budgets stretched", "um so the budgets are stretched because the provinces took on debt " * 6),
-    ("数字经济", "naïveté — ação, Ελλάδα"),
-)
-_FORMAT = "2"
+Weights = Mapping[str, NDArray[np.float32]]
+"""By the names that BERT's layers have in transformers; the head beside them."""
+HEADS = 12
+_EPSILON = 1e-12
+_FAR_BELOW = -1e4
+"""Added to what attention makes of padding."""
+_MOST = 63
+"""Of a weight: one bit is left unused, so that processors without VNNI do not overflow and all give the same."""
+_FORMAT = "3"
 """Changes whenever the exported files do, so that older exports are made again."""
 
 
-def reader_for(encoder: Encoder, settings: Settings, notify: Callable[[str], None] = lambda _: None) -> Reader | None:
+def reader_for(encoder: Encoder, settings: Settings) -> Reader | None:
     """The reader that goes with an encoder; None where the settings want none or it goes with another encoder.
 
     Who chooses another encoder may do so for the language of their documents, and the reader was trained on English.
     """
     if not settings.reader or encoder.card.sha256 != BUNDLED_SHA256:
         return None
-    return open_reader(settings.cache_dir, notify)
+    return open_reader(settings.cache_dir)
 
 
-def open_reader(cache_dir: Path, notify: Callable[[str], None] = lambda _: None) -> Reader:
-    """The shipped reader; the first use exports it below `cache_dir`. Raises EncoderError."""
+def open_reader(cache_dir: Path) -> Reader:
+    """The shipped reader; the first use writes its graph below `cache_dir`. Raises EncoderError."""
     trained = resources.files("rag").joinpath("reader.safetensors").read_bytes()
     digest = hashlib.sha256(trained).hexdigest()
     folder = cache_dir / "encoders" / f"reader-{BUNDLED_SHA256[:12]}-{digest[:12]}-{_FORMAT}"
     try:
         if not (folder / "encoder.json").exists():
-            notify("Preparing the reader (once, some 15 seconds)…")
-            with quiet():
-                _export(trained, folder)
-        return Reader(*open_exported(folder)[1:])
+            _export(trained, folder)
+        return Reader(*open_exported(folder, optimized=False)[1:])
     except OSError as error:
         raise EncoderError(
             f"The reader cannot be kept in {cache_dir}: {error.strerror or error}. "
@@ -65,92 +69,137 @@ def open_reader(cache_dir: Path, notify: Callable[[str], None] = lambda _: None)
 
 def _export(trained: bytes, folder: Path) -> None:
     """Write the graph and the tokenizer to `folder`, whole or not at all."""
+    bundled = bundled_folder()
+    model = graph(adapted((bundled / "model.safetensors").read_bytes(), trained)).SerializeToString()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
         target = Path(scratch) / "reader"
         target.mkdir()
-        model = load_model(BUNDLED)
-        adapted = adapt(model[0].auto_model, trained)
-        full = Path(scratch) / "full.onnx"
-        write_graph(adapted, full)
-        quantize(full, target / "model.onnx")
-        model.tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"))
-        described = {"model_sha256": hashlib.sha256((target / "model.onnx").read_bytes()).hexdigest()}
+        (target / "model.onnx").write_bytes(model)
+        shutil.copyfile(bundled / "tokenizer.json", target / "tokenizer.json")
+        described = {"model_sha256": hashlib.sha256(model).hexdigest()}
         (target / "encoder.json").write_text(json.dumps(described), encoding="utf-8")
-        if (difference := disagreement(adapted, Reader(*open_exported(target)[1:]))) > MAX_DISAGREEMENT:
-            raise EncoderError(
-                f"The exported reader does not agree with the one that was trained (by {difference:.2f}). "
-                "Set reader = false to do without it."
-            )
         publish(target, folder)
 
 
-def quantize(full: Path, path: Path) -> None:
-    """The graph with weights of 8 bits, a row at a time: read in a third of the time, see docs/choices.md.
+def adapted(base: bytes, trained: bytes) -> dict[str, NDArray[np.float32]]:
+    """The encoder's weights with what was trained added to them, and the head; both as safetensors."""
+    from safetensors.numpy import load
 
-    One bit is left unused, so that processors without VNNI do not overflow and all give the same.
+    weights = {name: array for name, array in load(base).items() if array.dtype == np.float32}
+    learned = {name.removeprefix("bert."): array.astype(np.float32) for name, array in load(trained).items()}
+    for name, array in learned.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "down":
+            weights[f"{layer}.weight"] = weights[f"{layer}.weight"] + learned[f"{layer}.up"] @ array
+        elif kind != "up":
+            weights[name] = array
+    return weights
+
+
+def graph(weights: Weights, *, bits: int = 8) -> ModelProto:
+    """The layers and the head, for any number and length of texts: token ids and types to logits.
+
+    `bits` is 8, one scale a column, or 32: the weights as they are.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(full, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+    return _Graph(weights, bits).model()
 
 
-def adapt(bert: torch.nn.Module, trained: bytes) -> torch.nn.Module:
-    """The layers with what was trained added to their weights, and the head: token ids and types to logits."""
-    import torch
-    from safetensors.torch import load
+class _Graph:
+    """A graph as it grows, node after node. Every method takes names of tensors and returns the name of its result."""
 
-    weights = {name: tensor.float() for name, tensor in load(trained).items()}
-    for name in [name.removesuffix(".down") for name in weights if name.endswith(".down")]:
-        layer = bert.get_submodule(name.removeprefix("bert."))
-        layer.weight.data += weights[f"{name}.up"] @ weights[f"{name}.down"]  # type: ignore[operator]
+    def __init__(self, weights: Weights, bits: int) -> None:
+        from onnx import NodeProto, TensorProto
 
-    class Graph(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bert = bert
-            self.head = torch.nn.Linear(weights["head.weight"].shape[1], weights["head.weight"].shape[0])
-            self.head.load_state_dict({"weight": weights["head.weight"], "bias": weights["head.bias"]})
+        self._weights, self._bits = weights, bits
+        self._nodes: list[NodeProto] = []
+        self._constants: dict[str, TensorProto] = {}
 
-        def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
-            states = self.bert(
-                input_ids=input_ids, attention_mask=(input_ids != 0).long(), token_type_ids=token_type_ids
-            ).last_hidden_state
-            logits: torch.Tensor = self.head(states)
-            return logits
+    def model(self) -> ModelProto:
+        from onnx import TensorProto, helper
 
-    return Graph().eval()
+        padding = self._node("Cast", self._node("Equal", "input_ids", self._constant("none", 0)), to=TensorProto.FLOAT)
+        mask = self._node("Mul", padding, self._constant("far below", np.float32(_FAR_BELOW)))
+        mask = self._node("Unsqueeze", mask, self._constant("heads and queries", [1, 2]))
+        states = self._embedded()
+        layers = len({name.split(".")[2] for name in self._weights if name.startswith("encoder.layer.")})
+        for layer in range(layers):
+            states = self._layer(f"encoder.layer.{layer}", states, mask)
+        logits = self._node("MatMul", states, self._constant("head.weight", self._weights["head.weight"].T))
+        self._node("Add", logits, self._constant("head.bias", self._weights["head.bias"]), out="logits")
+        made = helper.make_graph(
+            self._nodes,
+            "reader",
+            [
+                helper.make_tensor_value_info(name, TensorProto.INT64, ("batch", "width"))
+                for name in ("input_ids", "token_type_ids")
+            ],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("batch", "width", 2))],
+            list(self._constants.values()),
+        )
+        operators = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(made, opset_imports=operators, ir_version=10)
 
+    def _embedded(self) -> str:
+        width = self._node("Squeeze", self._node("Shape", "input_ids", start=1, end=2))
+        places = self._node("Range", self._constant("none", 0), width, self._constant("one", 1))
+        indices = {"word": "input_ids", "token_type": "token_type_ids", "position": places}
+        found = [
+            self._node("Gather", self._constant(table, self._weights[table]), index)
+            for table, index in ((f"embeddings.{kind}_embeddings.weight", index) for kind, index in indices.items())
+        ]
+        return self._normalized("embeddings.LayerNorm", self._node("Add", self._node("Add", *found[:2]), found[2]))
 
-def write_graph(adapted: torch.nn.Module, path: Path) -> None:
-    """The adapted layers as ONNX, for any number and length of texts."""
-    import torch
+    def _layer(self, name: str, states: str, mask: str) -> str:
+        """Attention and the two wide layers, each added to what came in (Devlin et al. 2018, arXiv:1810.04805)."""
+        attention = f"{name}.attention"
+        dimension = self._weights[f"{attention}.self.query.bias"].shape[0]
+        by_head = self._constant("by head", [0, 0, HEADS, dimension // HEADS])
 
-    sample = torch.tensor([[1, 2, 3, 4], [1, 3, 2, 0]]), torch.tensor([[0, 0, 1, 1], [0, 1, 1, 0]])
-    batch, width = torch.export.Dim("batch", min=1, max=1 << 10), torch.export.Dim("width", min=1, max=MAX_TOKENS)
-    with torch.no_grad():
-        torch.onnx.export(
-            adapted,
-            sample,
-            path,
-            input_names=["input_ids", "token_type_ids"],
-            output_names=["logits"],
-            dynamic_shapes={"input_ids": {0: batch, 1: width}, "token_type_ids": {0: batch, 1: width}},
-            dynamo=True,
-            external_data=False,
-            verbose=False,
+        def heads(part: str, order: Sequence[int], scale: float = 1.0) -> str:
+            split = self._node("Reshape", self._linear(f"{attention}.self.{part}", states, scale), by_head)
+            return self._node("Transpose", split, perm=order)
+
+        query = heads("query", (0, 2, 1, 3), scale=(dimension // HEADS) ** -0.5)
+        likeness = self._node("MatMul", query, heads("key", (0, 2, 3, 1)))
+        shares = self._node("Softmax", self._node("Add", likeness, mask), axis=-1)
+        seen = self._node("Transpose", self._node("MatMul", shares, heads("value", (0, 2, 1, 3))), perm=(0, 2, 1, 3))
+        seen = self._node("Reshape", seen, self._constant("joined", [0, 0, dimension]))
+        seen = self._node("Add", self._linear(f"{attention}.output.dense", seen), states)
+        seen = self._normalized(f"{attention}.output.LayerNorm", seen)
+        wide = self._node("Gelu", self._linear(f"{name}.intermediate.dense", seen))
+        narrow = self._node("Add", self._linear(f"{name}.output.dense", wide), seen)
+        return self._normalized(f"{name}.output.LayerNorm", narrow)
+
+    def _linear(self, name: str, states: str, scale: float = 1.0) -> str:
+        weight = np.ascontiguousarray(self._weights[f"{name}.weight"].T * np.float32(scale))
+        bias = self._constant(f"{name}.bias", self._weights[f"{name}.bias"] * np.float32(scale))
+        if self._bits == 32:
+            return self._node("Add", self._node("MatMul", states, self._constant(f"{name}.weight", weight)), bias)
+        steps = np.maximum(np.abs(weight).max(axis=0) / _MOST, np.finfo(np.float32).tiny)
+        return self._node(
+            "DynamicQuantizeMatMul",
+            states,
+            self._constant(f"{name}.weight", np.rint(weight / steps).astype(np.int8)),
+            self._constant(f"{name}.steps", steps),
+            self._constant(f"{name}.zeros", np.zeros(len(steps), dtype=np.int8)),
+            bias,
+            domain="com.microsoft",
         )
 
+    def _normalized(self, name: str, states: str) -> str:
+        parts = [self._constant(f"{name}.{part}", self._weights[f"{name}.{part}"]) for part in ("weight", "bias")]
+        return self._node("LayerNormalization", states, *parts, epsilon=_EPSILON)
 
-def disagreement(adapted: torch.nn.Module, reader: Reader) -> float:
-    """Largest difference between the likelihoods of the trained layers and of their export, over a few probes."""
-    import torch
+    def _node(self, operator: str, *inputs: str, out: str = "", **attributes: object) -> str:
+        from onnx import helper
 
-    differences = []
-    for question, text in _PROBES:
-        read = pair(reader.tokenizer, question, text)
-        with torch.no_grad():
-            logits = adapted(torch.tensor([read.ids]), torch.tensor([read.types]))[0]
-        own, exported = reading_of(read, logits.double().numpy()), reader.read(question, [text])[0]
-        differences.append(max(abs(own.nowhere - exported.nowhere), float(abs(own.weights - exported.weights).max())))
-    return max(differences)
+        out = out or f"{operator} {len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [out], **attributes))  # type: ignore[arg-type]
+        return out
+
+    def _constant(self, name: str, value: object) -> str:
+        from onnx import numpy_helper
+
+        self._constants[name] = numpy_helper.from_array(np.asarray(value), name)
+        return name

@@ -81,7 +81,7 @@ class Assistant:
         """Open the live version of an index. Raises IndexUnavailable or EncoderError, naming the remedy."""
         index = Index.open(IndexFolder(index_dir).live())
         encoder = open_encoder(settings.encoder, settings.cache_dir, notify)
-        reader = reader_for(encoder, settings, notify)
+        reader = reader_for(encoder, settings)
         return cls(index, encoder, settings, reader=reader, index_dir=index_dir)
 
     def __enter__(self) -> Assistant:

@@ -16,6 +16,9 @@ from rag.errors import BuildError
 _BLOCK = 512
 """Texts encoded between two commits: what a killed build may have to do again."""
 _LOOKUP = 512
+_PAGES_BEFORE_CHECKPOINT = 16_000
+"""64 MiB, against SQLite's 4: a page that many keys share is written back once for all of them."""
+_CACHE_KIB = 1 << 16
 _LENGTH_TOLERANCE = 1e-3
 
 
@@ -30,9 +33,10 @@ class EmbeddingCache:
         with self._whole():
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
-            )
+            # A table with row numbers: keys come in no order, and so only their index is written to all over.
+            self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BEFORE_CHECKPOINT}")
+            self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
     def close(self) -> None:
         self._db.close()

@@ -76,11 +76,13 @@ class Encoder(Protocol):
         ...
 
 
-def open_exported(folder: Path, threads: int = 0) -> tuple[dict[str, Any], Tokenizer, InferenceSession]:
+def open_exported(
+    folder: Path, threads: int = 0, *, optimized: bool = True
+) -> tuple[dict[str, Any], Tokenizer, InferenceSession]:
     """What encoder.json in `folder` says, the tokenizer, without padding or truncation, and the model.
 
-    `threads` 0 lets onnxruntime choose. Raises EncoderError where a file is missing or is not the one that was
-    exported.
+    `threads` 0 lets onnxruntime choose; `optimized` False runs the graph as it was written. Raises EncoderError where
+    a file is missing or is not the one that was exported.
     """
     import onnxruntime
     from tokenizers import Tokenizer
@@ -102,6 +104,8 @@ def open_exported(folder: Path, threads: int = 0) -> tuple[dict[str, Any], Token
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return described, tokenizer, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

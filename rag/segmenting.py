@@ -27,6 +27,10 @@ _CLOSERS = "\"'”’»)]}*_"
 _OPENERS = "\"'“‘«([{*_#-–—•"
 _ENDERS = ".!?…"
 _WIDE_ENDERS = "。！？"
+_MARKS = re.compile(
+    f"(?P<wide>[{_WIDE_ENDERS}][{_WIDE_ENDERS}」』）{re.escape(_CLOSERS)}]*)|[{_ENDERS}][{_ENDERS}{re.escape(_CLOSERS)}]*"
+)
+"""What may end a sentence, with what closes after it."""
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•–]|\d{1,3}[.)]|[a-zA-Z][.)]|\|)\s")
 _ABBREVIATIONS = frozenset(
     """
@@ -137,26 +141,13 @@ def _runs_on(previous: str, following: str, blank: bool, width: int) -> bool:
 
 
 def _sentences(text: str, block: Span) -> list[Span]:
-    """Sentences of a block, by one pass over its characters."""
+    """Sentences of a block, by one pass over its marks."""
     cuts = [block.start]
-    i = block.start
-    while i < block.end:
-        char = text[i]
-        if char in _WIDE_ENDERS:
-            i += 1
-            while i < block.end and text[i] in _WIDE_ENDERS + _CLOSERS + "」』）":
-                i += 1
-            cuts.append(i)
-            continue
-        if char in _ENDERS:
-            mark = i
-            i += 1
-            while i < block.end and (text[i] in _ENDERS or text[i] in _CLOSERS):
-                i += 1
-            if i < block.end and text[i].isspace() and _ends_sentence(text, block, mark, i):
-                cuts.append(i)
-            continue
-        i += 1
+    for mark in _MARKS.finditer(text, block.start, block.end):
+        before, after = mark.span()
+        blank_follows = after < block.end and text[after].isspace()
+        if mark["wide"] or (blank_follows and _ends_sentence(text, block, before, after)):
+            cuts.append(after)
     cuts.append(block.end)
     return [span for a, b in pairwise(cuts) if (span := strip(text, Span(a, b))) is not None]
 
@@ -184,13 +175,10 @@ def _clauses(text: str, sentence: Span) -> list[Span]:
     Dynamic programming over the words: the division whose clauses are nearest to the target length and
     whose cuts fall at the strongest pauses. Time is words x MAX_WORDS.
     """
-    words = [
-        Span(sentence.start + m.start(), sentence.start + m.end())
-        for m in _WORD.finditer(text[sentence.start : sentence.end])
-    ]
-    n = len(words)
+    n = word_count(text[sentence.start : sentence.end])
     if n <= MAX_WORDS:
         return [sentence]
+    words = [Span(*match.span()) for match in _WORD.finditer(text, sentence.start, sentence.end)]
     tokens = [text[w.start : w.end] for w in words]
     pause = [0.0, *(_pause(*tokens[i - 1 : i + 2]) for i in range(1, n)), 0.0]  # before word i; 0 at both ends
     best = [0.0] * (n + 1)

@@ -8,18 +8,31 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import ModelProto
 from safetensors.torch import load, save
 from tokenizers import Tokenizer
 
-from rag.adapting import MAX_DISAGREEMENT, adapt, disagreement, open_reader, reader_for
+from evals.reader import training
+from rag.adapting import adapted, graph, open_reader, reader_for
 from rag.assistant import Assistant
 from rag.encoding import HashingEncoder, OnnxEncoder
-from rag.exporting import BUNDLED, load_model, quiet
-from rag.reading import LEAST, MAX_TOKENS, WINDOW, Reader, _windows, pair, reread
+from rag.errors import EncoderError
+from rag.exporting import bundled_folder
+from rag.reading import LEAST, MAX_TOKENS, WINDOW, Pair, Reader, _windows, pair, reading_of, reread
 from rag.settings import Settings
+
+PROBES = (
+    ("When did the bridge open?", "The harbour is deep. The bridge opened in 1932 after eight years of work."),
+    ("When did the bridge close?", "The harbour is deep. The bridge opened in 1932 after eight years of work."),
+    ("why are budgets stretched", "um so the budgets are stretched because the provinces took on debt " * 6),
+    ("数字经济", "naïveté — ação, Ελλάδα"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +69,7 @@ def test_a_text_is_read_nearly_alike_alone_and_beside_longer_ones(reader: Reader
     short, long = "The bridge opened in 1932.", "Sydney lies on the coast. " * 20
     (alone,) = reader.read("When did the bridge open?", [short])
     beside = reader.read("When did the bridge open?", [long, short])[1]
-    assert np.allclose(alone.weights, beside.weights, atol=0.02)
+    assert np.allclose(alone.weights, beside.weights, atol=0.05)
 
 
 def test_the_answer_is_found_where_it_stands(reader: Reader) -> None:
@@ -112,18 +125,64 @@ def test_every_segment_is_read_once_within_the_window(assistant: Assistant) -> N
         )
 
 
-def test_an_export_that_is_not_what_was_trained_is_seen(reader: Reader) -> None:
-    """The shipped reader agrees with its training; one whose adapters were lost does not."""
+def test_the_graph_gives_what_the_layers_gave_in_training() -> None:
+    """With whole weights all but exactly; with weights of 8 bits nearly; and not without what was trained."""
     trained = resources.files("rag").joinpath("reader.safetensors").read_bytes()
-    with quiet():
-        whole = adapt(load_model(BUNDLED)[0].auto_model, trained)
-        bare = adapt(load_model(BUNDLED)[0].auto_model, _without_adapters(trained))
-        assert disagreement(whole, reader) <= MAX_DISAGREEMENT < disagreement(bare, reader)
+    base = (bundled_folder() / "model.safetensors").read_bytes()
+    layers = training.Reader().eval()
+    layers.load_state_dict({name: tensor.float() for name, tensor in load(trained).items()}, strict=False)
+    tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    for question, text in PROBES:
+        read = pair(tokenizer, question, text)
+        with torch.no_grad():
+            logits = layers(torch.tensor([read.ids]), torch.tensor([read.types]))[0].numpy()
+        whole = _run(graph(adapted(base, trained), bits=32), read)
+        short = _run(graph(adapted(base, trained)), read)
+        bare = _run(graph(adapted(base, _without_adapters(trained)), bits=32), read)
+        assert _disagreement(read, logits, whole) < 1e-4
+        assert _disagreement(read, logits, short) < 0.1 < _disagreement(read, logits, bare)
+
+
+def _run(model: ModelProto, read: Pair) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), _as_written(), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"input_ids": np.array([read.ids]), "token_type_ids": np.array([read.types])})
+    row: NDArray[np.float32] = logits[0]
+    return row
+
+
+def _as_written() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    return options
+
+
+def _disagreement(read: Pair, logits: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """Largest difference between two likelihoods."""
+    one, other = (reading_of(read, np.asarray(rows, dtype=np.float64)) for rows in (logits, others))
+    return max(abs(one.nowhere - other.nowhere), float(abs(one.weights - other.weights).max()))
 
 
 def _without_adapters(trained: bytes) -> bytes:
-    tensors = load(trained)
-    return save({name: tensor for name, tensor in tensors.items() if name.startswith("head.")})
+    return save({name: tensor for name, tensor in load(trained).items() if name.startswith("head.")})
+
+
+def test_the_graph_is_written_once_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    first = open_reader(tmp_path)
+    second = open_reader(tmp_path)
+    question, texts = "When did the bridge open?", ["The bridge opened in 1932."]
+    assert first.read(question, texts)[0].nowhere == second.read(question, texts)[0].nowhere
+    (folder,) = (tmp_path / "encoders").iterdir()
+    (folder / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(EncoderError, match="Delete that folder"):
+        open_reader(tmp_path)
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EncoderError, match="cache_dir"):
+        open_reader(tmp_path / "file")
 
 
 def test_the_reader_goes_with_the_bundled_encoder_alone_and_is_used_where_it_is_wanted(

@@ -1,8 +1,8 @@
 """Examples to train the reader on: a question, a text, and where in the text the answer stands, if it does.
 
 Training sets hold few questions that a text on the same subject does not answer, so most of these are made:
-mined (the nearest other texts of the set), cut (the text without the sentence that answers) and swapped (a
-name, number or opposite in the question put in the place of another).
+near (the nearest other texts of the set), own (another part of the text that answers) and swapped (a name,
+number or opposite in the question put in the place of another).
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-MAX_CHARACTERS = 600
-"""Of a text; longer ones are cut around the answer."""
-_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+[\"'”’)]*|\n|\Z)\s*")
+from rag.reading import Reader
+
+SHORTEST, LONGEST = 150, 400
+"""Characters of a text: a window is made of whole sentences up to a length chosen between the two."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[A-Z\"“‘(])|\n+")
 _NUMBER = re.compile(r"\b\d[\d,.]*\d\b|\b\d\b")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w'’-]+(?: (?:of |the )?[A-Z][\w'’-]+)*")
 """Words with a capital within a sentence."""
@@ -57,8 +58,12 @@ _OPPOSITES = (
 )
 _BLOCK = 512
 """Questions compared with all texts at once."""
-_NEAREST = 4
-"""Nearest other texts among which a mined one is chosen."""
+_FOLLOWING = 0.12
+"""How often a question comes after another one."""
+_NEAREST = 5
+"""Nearest texts whose windows are near misses."""
+_READ = 6
+"""Candidates among which one is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,50 +85,60 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How much of a set is used, in questions, and which unanswered examples are made of it."""
+    """How much of a set is used, in questions, and how many unanswered examples are made of it."""
 
     most: int
-    mined: float = 0.0
-    cut: float = 0.0
-    swapped: float = 0.0
-    """Made examples as shares of the set's answered ones."""
+    made: float = 0.0
+    """Made examples as a share of the set's answered ones."""
 
 
 SHARES = {
-    "squadshifts/new_wiki": Share(8000, mined=0.5, cut=0.35, swapped=0.35),
-    "squad_train_val5": Share(5000, mined=0.5, cut=0.35, swapped=0.35),
-    "squad_flan_eval": Share(4000, mined=0.5, cut=0.35, swapped=0.35),
-    "squadshifts/amazon_reviews": Share(2500, cut=0.2, swapped=0.3),
-    "squadshifts/reddit": Share(3000, cut=0.2, swapped=0.3),
-    "squad_kou_sentences": Share(5000, mined=0.6, swapped=0.3),
-    "nq_oracle": Share(2000, mined=0.7, cut=0.2, swapped=0.2),
-    "sleepqa": Share(1000, mined=0.4),
+    "squadshifts/new_wiki": Share(8000, made=1.4),
+    "squad_train_val5": Share(5000, made=1.4),
+    "squad_flan_eval": Share(5000, made=1.4),
+    "squadshifts/amazon_reviews": Share(6000, made=0.7),
+    "squadshifts/reddit": Share(6000, made=0.7),
+    "squad_kou_sentences": Share(8000, made=1.0),
+    "nq_oracle": Share(2000, made=0.7),
+    "sleepqa": Share(1000, made=0.7),
     "sleepqa/neg": Share(500),
-    "omosqa_en": Share(1000, mined=0.4),
-    "selqa": Share(2400, mined=0.6, cut=0.3),
-    "quoref_sapt": Share(1100, mined=0.3),
-    "fairytaleqa": Share(2500, mined=0.2, cut=0.2),
-    "qamr": Share(2000, mined=0.4, swapped=0.3),
-    "tatqa": Share(800, swapped=0.6),
+    "omosqa_en": Share(1000, made=0.7),
+    "selqa": Share(2400, made=1.0),
+    "quoref_sapt": Share(1100, made=0.7),
+    "fairytaleqa": Share(4000, made=0.7),
+    "qamr": Share(6000, made=0.7),
+    "tatqa": Share(800, made=0.7),
 }
 """By measured worth: articles most, reviews and stories less; `qamr` has few texts and is weighed down."""
+_KINDS = {"swapped": 0.4, "near": 0.4, "own": 0.2}
+"""How often an unanswered example is of a kind, where the question allows all."""
+_HARDEST = 0.5
+"""How often the one that the reader of before believes most is taken, not any."""
 
 
-def load(folder: Path, seed: int) -> list[Example]:
-    """All examples of the sets in `folder` (`*.jsonl.xz`), shuffled; the same for the same seed."""
+def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]:
+    """All examples of the sets in `folder` (`*.jsonl.xz`), shuffled; the same for the same seed and reader.
+
+    With a reader, half of the unanswered examples are those of several that it believes most to be answered.
+    """
     chance = random.Random(seed)  # noqa: S311
     examples: list[Example] = []
-    for origin, answered in _sets(folder).items():
+    for origin, found in _sets(folder).items():
         share = SHARES[origin]
-        chance.shuffle(answered)
-        answered = answered[: share.most]
-        examples += answered
-        real = [example for example in answered if example.answered]
-        examples += _mined(chance.sample(real, round(share.mined * len(real))), answered, chance)
-        examples += _cut(chance.sample(real, round(share.cut * len(real))))
-        examples += _swapped(chance.sample(real, round(share.swapped * len(real))), chance)
+        chance.shuffle(found)
+        found = found[: share.most]
+        asked: dict[str, list[str]] = {}
+        for example in found:
+            asked.setdefault(example.text, []).append(example.question)
+        answered = [example for example in found if example.answered]
+        chosen = (answered * 2)[: round(share.made * len(answered))]
+        examples += [_followed(_window(example, chance), asked[example.text], chance) for example in found]
+        examples += [
+            _followed(miss, asked[example.text], chance)
+            for example, miss in _near_misses(chosen, found, reader, chance)
+        ]
     chance.shuffle(examples)
-    return [_varied(_shortened(example, chance), chance) for example in examples]
+    return [_varied(example, chance) for example in examples]
 
 
 def _sets(folder: Path) -> dict[str, list[Example]]:
@@ -142,58 +157,62 @@ def _sets(folder: Path) -> dict[str, list[Example]]:
     return sets
 
 
-def _mined(chosen: Sequence[Example], examples: Sequence[Example], chance: random.Random) -> Iterator[Example]:
-    """Each question with one of the nearest other texts of its set that does not hold the answer's words."""
-    if not chosen:
-        return
+def _near_misses(
+    chosen: Sequence[Example], examples: Sequence[Example], reader: Reader | None, chance: random.Random
+) -> Iterator[tuple[Example, Example]]:
+    """Each answered example with one that its text does not answer."""
     texts = list(dict.fromkeys(example.text for example in examples))
     words = TfidfVectorizer(sublinear_tf=True, stop_words="english")
-    by_text = words.fit_transform(texts).T.tocsc()
+    by_text = words.fit_transform(texts).T.tocsc() if chosen else None
+    names = [name for example in chosen for name in _NAME.findall(example.question)]
     for at in range(0, len(chosen), _BLOCK):
         block = chosen[at : at + _BLOCK]
         likeness = (words.transform([example.question for example in block]) @ by_text).toarray()
-        yield from _near_misses(block, texts, np.argsort(-likeness, axis=1)[:, : _NEAREST + 3], chance)
+        for example, nearest in zip(block, np.argsort(-likeness, axis=1)[:, :_NEAREST], strict=True):
+            candidates = {
+                "swapped": _swapped(example, names, chance),
+                "near": _unanswering(example, [texts[i] for i in nearest if texts[i] != example.text], "near", chance),
+                "own": _unanswering(example, [example.text], "own", chance),
+            }
+            held = [kind for kind in _KINDS if candidates[kind]]
+            if held:
+                (kind,) = chance.choices(held, [_KINDS[kind] for kind in held])
+                yield example, _chosen(candidates[kind], reader, chance)
 
 
-def _near_misses(
-    examples: Sequence[Example], texts: Sequence[str], nearest: NDArray[np.int64], chance: random.Random
-) -> Iterator[Example]:
-    for example, near in zip(examples, nearest, strict=True):
-        answer = example.text[example.start : example.end].lower().strip()
-        others = [texts[i] for i in near if texts[i] != example.text and answer not in texts[i].lower()]
-        if others:
-            yield Example(example.question, chance.choice(others[:_NEAREST]), -1, -1, f"{example.origin} mined")
+def _chosen(candidates: Sequence[Example], reader: Reader | None, chance: random.Random) -> Example:
+    """Any of them, or the one that the reader believes most to be answered."""
+    if reader is None or len(candidates) == 1 or chance.random() >= _HARDEST:
+        return chance.choice(candidates)
+    if len({example.question for example in candidates}) == 1:
+        readings = reader.read(candidates[0].question, [example.text for example in candidates])
+    else:
+        readings = [reader.read(example.question, [example.text])[0] for example in candidates]
+    return min(zip(candidates, readings, strict=True), key=lambda pair: pair[1].nowhere)[0]
 
 
-def _cut(chosen: Sequence[Example]) -> Iterator[Example]:
-    """Each text without the sentences that hold the answer, where enough is left and the answer's words are gone."""
-    for example in chosen:
-        answer = example.text[example.start : example.end].lower().strip()
-        kept = [
-            match[0]
-            for match in _SENTENCE.finditer(example.text)
-            if match.end() <= example.start or match.start() >= example.end
-        ]
-        text = "".join(kept).strip()
-        if len(kept) >= 2 and answer not in text.lower():
-            yield Example(example.question, text, -1, -1, f"{example.origin} cut")
+def _unanswering(example: Example, texts: Sequence[str], kind: str, chance: random.Random) -> list[Example]:
+    """The question with each window of the texts that does not hold the answer's words."""
+    answer = example.text[example.start : example.end].lower().strip()
+    size = chance.randint(SHORTEST, LONGEST)
+    windows = [text[start:end].strip() for text in texts for start, end in _windows(text, size)]
+    return [
+        Example(example.question, window, -1, -1, f"{example.origin} {kind}")
+        for window in windows
+        if len(window) >= SHORTEST // 2 and answer not in window.lower()
+    ][:_READ]
 
 
-def _swapped(chosen: Sequence[Example], chance: random.Random) -> Iterator[Example]:
-    """Each text with a question that asks for something near what it says."""
-    names = [name for example in chosen for name in _NAME.findall(example.question)]
-    for example in chosen:
-        options = [
-            option
-            for option in (
-                _other_name(example, names, chance),
-                _other_number(example, chance),
-                _opposite(example, chance),
-            )
-            if option
-        ]
-        if options:
-            yield Example(chance.choice(options), example.text, -1, -1, f"{example.origin} swapped")
+def _swapped(example: Example, names: Sequence[str], chance: random.Random) -> list[Example]:
+    """The text with questions that ask for something near what it says."""
+    options = (
+        _other_name(example, names, chance),
+        _other_name(example, names, chance),
+        _other_number(example, chance),
+        _opposite(example, chance),
+    )
+    text = _window(example, chance).text
+    return [Example(option, text, -1, -1, f"{example.origin} swapped") for option in dict.fromkeys(options) if option]
 
 
 def _other_name(example: Example, names: Sequence[str], chance: random.Random) -> str:
@@ -236,20 +255,48 @@ def _opposite(example: Example, chance: random.Random) -> str:
     return example.question[: word.start()] + words[word[0]] + example.question[word.end() :]
 
 
-def _shortened(example: Example, chance: random.Random) -> Example:
-    """The example with at most MAX_CHARACTERS of text, whole words, the answer among them."""
-    text = example.text
-    if len(text) <= MAX_CHARACTERS:
+def _window(example: Example, chance: random.Random) -> Example:
+    """The example with the window of its text that holds the answer; any window where none does."""
+    size = chance.randint(SHORTEST, LONGEST)
+    windows = list(_windows(example.text, size))
+    if not example.answered:
+        start, end = chance.choice(windows)
+        return replace(example, text=example.text[start:end])
+    holding = [(start, end) for start, end in windows if start <= example.start and example.end <= end]
+    start, end = holding[0] if holding else _around(example, size)
+    return replace(example, text=example.text[start:end], start=example.start - start, end=example.end - start)
+
+
+def _around(example: Example, size: int) -> tuple[int, int]:
+    """Whole words around an answer that no window holds."""
+    room = max(0, size - (example.end - example.start)) // 2
+    start = example.text.rfind(" ", 0, max(0, example.start - room)) + 1
+    end = example.text.find(" ", example.end + room)
+    return start, end if end > 0 else len(example.text)
+
+
+def _windows(text: str, size: int) -> Iterator[tuple[int, int]]:
+    """Whole sentences together, up to `size` characters; a longer sentence is cut between words."""
+    start = 0
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    for begin, end in zip([0, *ends], [*ends, len(text)], strict=True):
+        if end - start > size and begin > start:
+            yield start, begin
+            start = begin
+        while end - start > size:
+            cut = text.rfind(" ", start + 1, start + size) + 1 or start + size
+            yield start, cut
+            start = cut
+    if start < len(text):
+        yield start, len(text)
+
+
+def _followed(example: Example, asked: Sequence[str], chance: random.Random) -> Example:
+    """Now and then the question after another one about the same text, as a follow-up is read."""
+    others = [question for question in asked if question != example.question]
+    if not others or chance.random() >= _FOLLOWING:
         return example
-    low = max(0, (example.end if example.answered else len(text)) - MAX_CHARACTERS)
-    high = min(example.start if example.answered else len(text), len(text) - MAX_CHARACTERS)
-    start = chance.randint(min(low, high), max(low, high))
-    start = 0 if start == 0 else text.rfind(" ", 0, start) + 1
-    end = text.rfind(" ", 0, start + MAX_CHARACTERS)
-    if example.answered and not start <= example.start < example.end <= end:
-        start, end = max(0, example.start - MAX_CHARACTERS // 2), example.end + MAX_CHARACTERS // 2
-    moved = start if example.answered else 0
-    return replace(example, text=text[start:end], start=example.start - moved, end=example.end - moved)
+    return replace(example, question=f"{chance.choice(others)} {example.question}")
 
 
 def _varied(example: Example, chance: random.Random) -> Example:

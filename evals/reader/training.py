@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -34,7 +34,7 @@ SCALE = 1.0
 _RATE = 1e-3
 _WARM_UP = 0.05
 """Share of all steps in which the rate rises."""
-_TOKENS = 4096
+_TOKENS = 2048
 """Of a batch, padding included."""
 _POOL = 64
 """Batches' worth of examples that are sorted by length together."""
@@ -136,14 +136,17 @@ def tensors(batch: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     return ids, types, torch.tensor([(row.start, row.end) for row in batch])
 
 
-def train(data: Sequence[Row], seed: int, minutes: float) -> tuple[Reader, int]:
+def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = None) -> tuple[Reader, int]:
     """Train on all rows once, or for the time given where that is over first; the rate falls to 0 either way.
 
-    Returns the reader and how many rows it saw.
+    `start` is a file of a reader trained before, from which this one goes on. Returns the reader and how many rows it
+    saw.
     """
     torch.manual_seed(seed)
     chance = random.Random(seed)  # noqa: S311
     reader = Reader().train()
+    if start is not None:
+        reader.load_state_dict(load_file(start), strict=False)
     for module in reader.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # each example is seen once or twice: nothing to overfit
