@@ -51,9 +51,12 @@ def reader_for(encoder: Encoder, settings: Settings) -> Reader | None:
     return open_reader(settings.cache_dir)
 
 
-def open_reader(cache_dir: Path) -> Reader:
-    """The shipped reader; the first use writes its graph below `cache_dir`. Raises EncoderError."""
-    trained = resources.files("rag").joinpath("reader.safetensors").read_bytes()
+def open_reader(cache_dir: Path, trained: bytes | None = None) -> Reader:
+    """The reader with these trained matrices, or the shipped one; the first use writes its graph below `cache_dir`.
+
+    Raises EncoderError.
+    """
+    trained = trained or resources.files("rag").joinpath("reader.safetensors").read_bytes()
     digest = hashlib.sha256(trained).hexdigest()
     folder = cache_dir / "encoders" / f"reader-{BUNDLED_SHA256[:12]}-{digest[:12]}-{_FORMAT}"
     try:

@@ -161,8 +161,7 @@ class Assistant:
     def _consider(
         self, index: Index, question: str, history: Sequence[str], documents: Sequence[str] | None, clock: _Clock
     ) -> tuple[Query, Retrieved]:
-        read_as = corrected(question, index, self._encoder, self._analyzer)
-        query = understand(read_as, history, self._encoder, self._analyzer)
+        query = self._understood(index, question, history)
         clock.lap("encode")
         retrieved = retrieve(
             index,
@@ -178,6 +177,11 @@ class Assistant:
             clock.lap("read")
         return query, retrieved
 
+    def _understood(self, index: Index, question: str, history: Sequence[str]) -> Query:
+        """The question, spelt as the documents spell it, with what the earlier ones add."""
+        spelt = corrected(question, index, self._encoder, self._analyzer)
+        return understand(spelt, history, self._encoder, self._analyzer)
+
     def search(self, query: str, k: int | None = None, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
         """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not."""
         return self.retrieve(query, k, documents).passages
@@ -185,8 +189,7 @@ class Assistant:
     def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> Retrieved:
         """What `search` finds, with the scores of every segment."""
         index = self._index
-        read_as = corrected(self._checked(question), index, self._encoder, self._analyzer)
-        query = understand(read_as, (), self._encoder, self._analyzer)
+        query = self._understood(index, self._checked(question), ())
         found = retrieve(
             index,
             query,

@@ -13,7 +13,7 @@ import numpy as np
 from rag.encoding import Encoder, Matrix, Progress, Vector
 from rag.errors import BuildError
 
-_BLOCK = 512
+_BLOCK = 64
 """Texts encoded between two commits: what a killed build may have to do again."""
 _LOOKUP = 512
 _PAGES_BEFORE_CHECKPOINT = 16_000

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 256
 QUESTION_TOKENS = 64
-WINDOW = 600
-"""Characters read at once, as in training."""
+WINDOW = 360
+"""Characters read at once, about as many as in training."""
+WINDOWS_READ = 6
+"""For one question: what a question may take decides."""
 _WORTH_READING = 0.75
 """Windows that score less than this times the best one are not read, but for the best of each passage."""
-_PASSAGES_READ = 8
 _NOISE = 0.02
 """Likelihood below which a segment counts as not read."""
 _SURE = 0.5
@@ -120,9 +121,9 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float =
     """What was found, with what the reader makes of every segment, best first by both.
 
     A segment's score is multiplied by 1 to 2; passages that then score less than `least` times the best one are left
-    out. Of many passages only the first ones are read.
+    out. Only the best windows are read.
     """
-    windows = _worth_reading(retrieved.inside[:_PASSAGES_READ])
+    windows = _worth_reading(retrieved.inside)
     texts = []
     for p, first, last in windows:
         segments, text = retrieved.inside[p], retrieved.passages[p].document.text
@@ -158,18 +159,19 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float =
 
 
 def _worth_reading(inside: Sequence[Sequence[ScoredSegment]]) -> list[tuple[int, int, int]]:
-    """Passage, first and last segment of each window that may hold an answer: a passage's best, and all good ones."""
+    """Passage, first and last segment of the windows that may hold an answer, best first: a passage's best, and all
+    good ones, as long as there are not too many."""
     highest = max((segment.score for segments in inside for segment in segments), default=0.0)
     found = []
     for p, segments in enumerate(inside):
-        windows = list(_windows(segments))
-        best = [max(segment.score for segment in segments[first : last + 1]) for first, last in windows]
-        found += [
-            (p, first, last)
-            for (first, last), score in zip(windows, best, strict=True)
-            if score == max(best) or score >= _WORTH_READING * highest
+        windows = [
+            (max(segment.score for segment in segments[first : last + 1]), p, first, last)
+            for first, last in _windows(segments)
         ]
-    return found
+        best = max(windows)[0]
+        found += [window for window in windows if window[0] == best or window[0] >= _WORTH_READING * highest]
+    found.sort(key=lambda window: (-window[0], window[1:]))
+    return [window[1:] for window in found[:WINDOWS_READ]]
 
 
 def _windows(inside: Sequence[ScoredSegment]) -> Iterator[tuple[int, int]]:

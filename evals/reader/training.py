@@ -25,13 +25,15 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from evals.reader.data import Example, load
+from rag.adapting import open_reader
 from rag.exporting import BUNDLED, load_model
 from rag.reading import Pair, pair
+from rag.settings import load_settings
 
 TARGET = Path(__file__).resolve().parents[2] / "rag" / "reader.safetensors"
 RANK = 32
 SCALE = 1.0
-_RATE = 1e-3
+_RATE = 8e-4
 _WARM_UP = 0.05
 """Share of all steps in which the rate rises."""
 _TOKENS = 2048
@@ -182,18 +184,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m evals.reader.training", description=__doc__.splitlines()[0] if __doc__ else ""
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with the training sets (*.jsonl.xz)")
-    parser.add_argument("--minutes", type=float, default=52, help="of training, at most")
+    parser.add_argument("--minutes", type=float, default=60, help="of training, at most")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--start", type=Path, help="a reader trained before: this one goes on from it, and it chooses the near misses"
+    )
     given = parser.parse_args(arguments)
     tokenizer = Tokenizer.from_str(load_model(BUNDLED).tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    examples = load(given.data, given.seed)
-    reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes)
+    before = open_reader(load_settings().settings.cache_dir, given.start.read_bytes()) if given.start else None
+    examples = load(given.data, given.seed, before)
+    reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes, given.start)
     save_file(reader.trained(), TARGET)
     described = {
         "trained": datetime.date.today().isoformat(),
-        "command": f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}",
+        "command": f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}"
+        + (" --start FILE" if given.start else ""),
         "base": BUNDLED,
         "rank": RANK,
         "examples_seen": seen,

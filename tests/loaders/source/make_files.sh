@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the files in ../files again, with real programs: pandoc, LibreOffice, Chromium and, for what those cannot make,
-# pypdf, fpdf2 and python-docx. The files are in the repository; this says where they come from.
+# pypdf, fpdf2 and python-docx; page.html, panel.vtt and the like are written by hand. The files are in the repository; this says where they come from.
 set -euo pipefail
 cd "$(dirname "$0")"
 out=../files
@@ -10,7 +10,6 @@ pandoc report.md -s -o $out/report.docx
 pandoc report.md -s --toc -o $out/report.epub
 pandoc report.md -s --toc --number-sections -o $out/report.html
 pandoc slides.md -o $out/slides.pptx
-cp page.html $out/page.html
 
 pandoc report.md -s -c print.css --self-contained -o print.html
 print print.html chromium.pdf                          # Chromium's own header and footer on each page
