@@ -34,7 +34,6 @@ Notify = Callable[[str], None]
 _REFUSED = "questions the assistant refuses to take (see max_question_characters)"
 _PASSAGES_NOTED = 10
 """Of a set that only ranks documents: more would make its file large and say little."""
-_FIRST_PASSAGES = 32
 KEPT_INDEXES = 12
 """Indexes kept in the cache; the ones not used for longest go first."""
 
@@ -248,17 +247,14 @@ class _Asking:
 
     def _search(self, question: Question, within: Sequence[str] | None) -> tuple[Passage, ...]:
         """As many passages as the plan needs, or all there are: several may be of one document, so more are taken."""
-        k = 2 * self.plan.depth or _FIRST_PASSAGES
+        if self.plan.word_budget:
+            return self.assistant.search_within(question.text, self.plan.word_budget, within)
+        k = 2 * self.plan.depth
         while True:
             found = self.assistant.search(question.text, k, within)
-            if len(found) < k or self._suffice(found):
+            if len(found) < k or len({passage.document.id for passage in found}) >= self.plan.depth:
                 return found
             k *= 2
-
-    def _suffice(self, found: Sequence[Passage]) -> bool:
-        if self.plan.word_budget:
-            return sum(len(passage.text.split()) for passage in found) >= self.plan.word_budget
-        return len({passage.document.id for passage in found}) >= self.plan.depth
 
     def _shown(self, stretches: Sequence[tuple[Stretch, float]]) -> tuple[Shown, ...]:
         return tuple(Shown(self.names[s.document][0], s.start, s.end, round(score, DIGITS)) for s, score in stretches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -23,12 +23,15 @@ from rag.reading import Reader, reread
 from rag.records import Answer, Document, Passage
 from rag.retrieval import Retrieved, retrieve
 from rag.scoring import RANKING, Query
+from rag.segmenting import word_count
 from rag.settings import Settings
 from rag.spelling import corrected
 from rag.terms import Analyzer
 from rag.versions import IndexFolder
 
 _PASSAGE_CHARACTERS = 1200
+_CHARACTERS_A_WORD = 2.5
+"""Of a passage, for each word that a search may show in all: what is said on a subject stands together."""
 _LEAST, _LEAST_OF_SEVERAL = 0.7, 0.5
 """Passages that score less than this times the best one are not considered for an answer."""
 
@@ -186,15 +189,44 @@ class Assistant:
         """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not."""
         return self.retrieve(query, k, documents).passages
 
-    def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> Retrieved:
-        """What `search` finds, with the scores of every segment."""
+    def search_within(self, query: str, words: int, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
+        """The best passages for a query, `words` words in all: longer ones than those of `search`, and fewer.
+
+        The last one is cut after the last whole segment that still fits.
+        """
+        k = self._settings.passages
+        while True:
+            found = self.retrieve(query, k, documents, characters=round(words * _CHARACTERS_A_WORD))
+            if len(found.passages) < k or sum(word_count(passage.text) for passage in found.passages) >= words:
+                break
+            k *= 2
+        kept = []
+        for passage, inside in zip(found.passages, found.inside, strict=True):
+            ends = [segment.span.end for segment in inside]
+            fits = [end for end in ends if word_count(passage.document.text[passage.start : end]) <= words]
+            if fits:
+                kept.append(replace(passage, end=fits[-1]))
+                words -= word_count(kept[-1].text)
+            if len(fits) < len(ends):
+                break
+        return tuple(kept)
+
+    def retrieve(
+        self,
+        question: str,
+        k: int | None = None,
+        documents: Sequence[str] | None = None,
+        *,
+        characters: int = _PASSAGE_CHARACTERS,
+    ) -> Retrieved:
+        """What `search` finds, with the scores of every segment; passages grow to about `characters`."""
         index = self._index
         query = self._understood(index, self._checked(question), ())
         found = retrieve(
             index,
             query,
             self._settings.passages if k is None else k,
-            characters=_PASSAGE_CHARACTERS,
+            characters=characters,
             within=self._within(index, documents),
             weights=RANKING,
         )

@@ -21,6 +21,8 @@ from rag.errors import RagError, UserError
 from rag.settings import Effective, Settings, load_settings, unknown_variables
 
 DONE, FAILED, WRONG_USE, INCOMPLETE = 0, 1, 2, 3
+_MOST_WORDS = 100_000
+"""Of one search."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,11 +111,13 @@ def _parser() -> argparse.ArgumentParser:
 
     search = add("search", _search, "List the passages nearest to a query.")
     search.add_argument("query")
+    words = _between(1, _MOST_WORDS)
+    search.add_argument("--words", type=words, metavar="N", help="N words in all, in fewer and longer passages")
     search.add_argument("--json", action="store_true", help="write the passages as JSON")
 
     serve = add("serve", _serve, "Open the web chat.")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    serve.add_argument("--port", type=_port, default=7860, help="port to listen on (default: 7860)")
+    serve.add_argument("--port", type=_between(1, 65535), default=7860, help="port to listen on (default: 7860)")
     serve.add_argument("--mcp", action="store_true", help="offer search and ask as MCP tools too")
     serve.add_argument(
         "--root-path", default="", metavar="PATH", help="path under which a reverse proxy shows the chat"
@@ -144,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="write as JSON")
 
     doctor = add("doctor", _upkeep("doctor"), "Check what this program needs, and name what mends it.")
-    doctor.add_argument("--port", type=_port, default=7860, help="port the chat would use (default: 7860)")
+    doctor.add_argument("--port", type=_between(1, 65535), default=7860, help="port the chat would use (default: 7860)")
     doctor.add_argument("--json", action="store_true", help="write as JSON")
 
     info = add("info", _info, "Show the settings, where each comes from, and the index.")
@@ -159,10 +163,18 @@ def _name_and_password(text: str) -> tuple[str, str]:
     return name, password
 
 
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 < number < 65536:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 65535")
+def _between(low: int, high: int) -> Callable[[str], int]:
+    """A number on the command line, within bounds."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number between {low} and {high}")
+        return value
+
     return number
 
 
@@ -233,7 +245,7 @@ def _search(given: argparse.Namespace, effective: Effective) -> int:
     from rag.assistant import Assistant
 
     with Assistant.open(given.index, effective.settings, note) as assistant:
-        passages = assistant.search(given.query)
+        passages = assistant.search_within(given.query, given.words) if given.words else assistant.search(given.query)
     if given.json:
         from rag.serializing import passage_json
 

@@ -200,6 +200,27 @@ def test_documents_limit_the_answer(assistant: Assistant) -> None:
         assistant.ask("How big?", documents=["gone"])
 
 
+@pytest.mark.parametrize("words", [1, 40, 300, 2000, 10**6])
+def test_a_search_for_words_shows_no_more_and_ends_between_segments(assistant: Assistant, words: int) -> None:
+    found = assistant.search_within("digital economy of the provinces", words)
+    shown = sum(len(passage.text.split()) for passage in found)
+    assert shown <= words
+    assert shown >= min(words // 2, 2000)
+    for passage in found:
+        assert not inside_word(passage.document.text, passage.end)
+    assert len({(p.document.id, i) for p in found for i in range(p.start, p.end)}) == sum(
+        p.end - p.start for p in found
+    )
+
+
+def test_a_search_for_words_has_fewer_and_longer_passages(assistant: Assistant) -> None:
+    question = "what hurdles do provincial governments face"
+    words, short = 2000, assistant.search(question, 10)
+    long = assistant.search_within(question, words)
+    assert len(long) < len(short)
+    assert min(len(p.text) for p in long[:2]) > max(len(p.text) for p in short)
+
+
 def test_answers_do_not_depend_on_who_else_asks(assistant: Assistant) -> None:
     """Eight threads that share an assistant get the answers that one alone gets."""
     asked = [item["question"] for item in questions()[:24]]

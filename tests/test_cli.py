@@ -153,6 +153,20 @@ def test_hostile_questions_are_answered(run: Run, small: Path, command: str, que
     assert out
 
 
+@pytest.mark.parametrize("words", ["5", "60"])
+def test_a_search_for_words_keeps_to_them(run: Run, small: Path, words: str) -> None:
+    code, out, err = run("search", "digital", "--words", words, "--json", "--index", small)
+    assert (code, err) == (0, "")
+    assert sum(len(passage["text"].split()) for passage in json.loads(out)) <= int(words)
+
+
+@pytest.mark.parametrize("words", ["0", "-1", "many", "100001"])
+def test_a_number_of_words_that_makes_no_sense_is_refused(run: Run, small: Path, words: str) -> None:
+    code, out, err = run("search", "digital", "--words", words, "--index", small)
+    assert (code, out) == (2, "")
+    assert "is not a number between 1 and 100000" in err
+
+
 def test_bytes_that_are_no_text_are_a_question_too(rag: Rag, real_index_dir: Path) -> None:
     """A question of bytes that are no UTF-8 is answered, as text and as JSON."""
     for flags in ([], ["--json"]):
