@@ -24,7 +24,7 @@ PACKAGES = (
 _NO_INFLUENCE = frozenset({"cache_dir", "keep_versions"})
 """Settings that cannot change a number."""
 _NOT_BUILT_IN = _NO_INFLUENCE | {
-    "answer_threshold", "max_file_mib", "max_question_characters", "max_quotes", "passages", "reader",
+    "answer_threshold", "max_file_mib", "max_question_characters", "max_quotes", "passage_cutoff", "passages", "reader",
 }  # fmt: skip
 """Settings that an index does not depend on. A setting that is not named here is taken to matter to it."""
 

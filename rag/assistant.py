@@ -176,7 +176,7 @@ class Assistant:
         )
         clock.lap("retrieve")
         if self._reader is not None:
-            retrieved = reread(self._reader, query, retrieved)
+            retrieved = reread(self._reader, query, retrieved, least=self._settings.passage_cutoff)
             clock.lap("read")
         return query, retrieved
 

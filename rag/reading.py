@@ -36,8 +36,6 @@ _SURE = 0.5
 """Likelihood of one segment from which the reader counts as sure of it."""
 _WEIGHT_UNSURE = 0.5
 """What the reading counts where it is not, against 1 where it is."""
-LEAST = 0.45
-"""Passages that score less than this times the best one, once they are read, are left out of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def reading_of(p: Pair, logits: NDArray[np.float64]) -> Reading:
     return Reading(p.spans, likely[1:], float(likely[0]))
 
 
-def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float = LEAST) -> Retrieved:
+def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) -> Retrieved:
     """What was found, with what the reader makes of every segment, best first by both.
 
     A segment's score is multiplied by 1 to 2; passages that then score less than `least` times the best one are left

@@ -24,7 +24,18 @@ from rag.assistant import Assistant
 from rag.encoding import HashingEncoder, OnnxEncoder
 from rag.errors import EncoderError
 from rag.exporting import bundled_folder
-from rag.reading import LEAST, MAX_TOKENS, WINDOW, Pair, Reader, _windows, pair, reading_of, reread
+from rag.reading import (
+    MAX_TOKENS,
+    WINDOW,
+    WINDOWS_READ,
+    Pair,
+    Reader,
+    _windows,
+    _worth_reading,
+    pair,
+    reading_of,
+    reread,
+)
 from rag.settings import Settings
 
 PROBES = (
@@ -104,9 +115,9 @@ def test_rereading_keeps_every_passage_and_segment_and_sorts_by_the_new_scores(
         assert inside[0].span.start == passage.start
         assert inside[-1].span.end == passage.end
         assert passage.score == max(segment.score for segment in inside)
-    kept = reread(reader, query, found)
+    kept = reread(reader, query, found, least=0.5)
     assert [p.start for p in kept.passages] == [
-        p.start for p in again.passages if p.score >= LEAST * again.passages[0].score
+        p.start for p in again.passages if p.score >= 0.5 * again.passages[0].score
     ]
     best = max((segment for inside in again.inside for segment in inside), key=lambda segment: segment.read)
     text = next(p.document.text for p, i in zip(again.passages, again.inside, strict=True) if best in i)
@@ -123,6 +134,16 @@ def test_every_segment_is_read_once_within_the_window(assistant: Assistant) -> N
             first == last or inside[last].span.end - inside[first].span.start <= WINDOW
             for first, last in _windows(inside)
         )
+
+
+def test_the_best_windows_are_read_and_no_more_than_there_is_time_for(assistant: Assistant) -> None:
+    inside = assistant.retrieve("digital economy of the provinces", 20).inside
+    read = _worth_reading(inside)
+    assert len(read) == WINDOWS_READ < sum(len(list(_windows(segments))) for segments in inside)
+    scores = [max(segment.score for segment in inside[p][first : last + 1]) for p, first, last in read]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == max(segment.score for segments in inside for segment in segments)
+    assert _worth_reading([]) == []
 
 
 def test_the_graph_gives_what_the_layers_gave_in_training() -> None:
