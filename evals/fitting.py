@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,17 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from evals import benchmarks
+from evals.identity import settings_from
 from rag.assistant import Assistant
 from rag.building import build
 from rag.confidence import FEATURES, READING_FEATURES, measure
 from rag.exporting import open_encoder
-from rag.settings import Settings, load_settings
+from rag.settings import Settings
 from rag.terms import Analyzer
 
 TARGET = Path(__file__).resolve().parent.parent / "rag" / "confidence.json"
-ALL_FEATURES = (*FEATURES, *READING_FEATURES)
+WAYS = {"retrieval": FEATURES, "reading": (*FEATURES, *READING_FEATURES)}
+"""Without the reader and with it: what an answer's confidence then rests on."""
 _STRENGTH = 0.1
 """Inverse of the ridge penalty; 1.0 gave the same areas within 0.01."""
 _SEED = 0
@@ -38,18 +41,20 @@ _SEED = 0
 Values = NDArray[np.float64]
 
 
-def gather(name: str, data: Path | None, limit: int, settings: Settings) -> tuple[Values, NDArray[np.bool_]]:
-    """Features (one row a question, in the order of ALL_FEATURES) and whether each question is answered."""
+def gather(name: str, data: Path | None, limit: int, settings: Settings) -> tuple[dict[str, Values], NDArray[np.bool_]]:
+    """For each way of answering (a key of WAYS) its features, one row a question, and whether each is answered."""
     questions = benchmarks.limited(benchmarks.load(name, data), limit)
     labelled = [question for question in questions.questions if question.answerable is not None]
     encoder = open_encoder(settings.encoder, settings.cache_dir)
     analyzer = Analyzer()
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         build(questions.documents, Path(folder), settings, encoder)
-        with Assistant.open(Path(folder), settings) as assistant:
-            seen = [measure(*assistant.consider(q.text, q.history), analyzer) for q in labelled]
-    rows = [[values[feature] for feature in ALL_FEATURES] for values in seen]
-    return np.array(rows), np.array([bool(question.answerable) for question in labelled])
+        for way, features in WAYS.items():
+            with Assistant.open(Path(folder), replace(settings, reader=way == "reading")) as assistant:
+                seen = [measure(*assistant.consider(q.text, q.history), analyzer) for q in labelled]
+            found[way] = np.array([[values[feature] for feature in features] for values in seen])
+    return found, np.array([bool(question.answerable) for question in labelled])
 
 
 def fit(x: Values, y: NDArray[np.bool_], weights: Values) -> tuple[LogisticRegression, Values, Values]:
@@ -68,15 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with the benchmark sets")
     parser.add_argument("--limit", type=int, default=1500, help="questions of a set, at most")
     given = parser.parse_args(arguments)
-    settings = load_settings().settings
-    xs, ys, owners = [], [], []
+    settings = settings_from({})
+    gathered, ys, owners = [], [], []
     for number, name in enumerate(given.sets):
-        x, y = gather(name, None if name == "seeds" else given.data, given.limit, settings)
+        found, y = gather(name, None if name == "seeds" else given.data, given.limit, settings)
         print(f"{name}: {len(y)} questions, {int(y.sum())} answered", file=sys.stderr)
-        xs.append(x)
+        gathered.append(found)
         ys.append(y)
         owners.append(np.full(len(y), number))
-    x, y, owner = np.concatenate(xs), np.concatenate(ys), np.concatenate(owners)
+    y, owner = np.concatenate(ys), np.concatenate(owners)
     weights = (1 / np.bincount(owner))[owner] * len(owner) / len(given.sets)
     described: dict[str, object] = {
         "fitted": datetime.date.today().isoformat(),
@@ -84,12 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "questions": {name: int((owner == number).sum()) for number, name in enumerate(given.sets)},
     }
     measured = {}
-    for kind, features in (("retrieval", FEATURES), ("reading", ALL_FEATURES)):
-        columns = x[:, [ALL_FEATURES.index(feature) for feature in features]]
-        measured[kind] = cross_validate(columns, y, owner, weights, given.sets)
-        model, mean, deviation = fit(columns, y, weights)
-        described[kind] = {
-            "auroc": measured[kind],
+    for way, features in WAYS.items():
+        x = np.concatenate([found[way] for found in gathered])
+        measured[way] = cross_validate(x, y, owner, weights, given.sets)
+        model, mean, deviation = fit(x, y, weights)
+        described[way] = {
+            "auroc": measured[way],
             "intercept": round(float(model.intercept_[0]), 4),
             "weights": {n: round(float(w), 4) for n, w in zip(features, model.coef_[0] / deviation, strict=True)},
             "means": {n: round(float(m), 4) for n, m in zip(features, mean, strict=True)},

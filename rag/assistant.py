@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -192,7 +194,7 @@ class Assistant:
     def search_within(self, query: str, words: int, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
         """The best passages for a query, `words` words in all: longer ones than those of `search`, and fewer.
 
-        The last one is cut after the last whole segment that still fits.
+        The last one is cut after the last whole segment that still fits; an only one after a word, if need be.
         """
         k = self._settings.passages
         while True:
@@ -200,14 +202,17 @@ class Assistant:
             if len(found.passages) < k or sum(word_count(passage.text) for passage in found.passages) >= words:
                 break
             k *= 2
-        kept = []
+        kept: list[Passage] = []
         for passage, inside in zip(found.passages, found.inside, strict=True):
-            ends = [segment.span.end for segment in inside]
-            fits = [end for end in ends if word_count(passage.document.text[passage.start : end]) <= words]
+            text = passage.document.text
+            fits = [s.span.end for s in inside if word_count(text[passage.start : s.span.end]) <= words]
+            if not (fits or kept):  # fewer words are wanted than the first segment has
+                *_, last = islice(re.finditer(r"\S+", passage.text), words)
+                fits = [passage.start + last.end()]
             if fits:
                 kept.append(replace(passage, end=fits[-1]))
                 words -= word_count(kept[-1].text)
-            if len(fits) < len(ends):
+            if not fits or fits[-1] < passage.end:
                 break
         return tuple(kept)
 

@@ -32,10 +32,8 @@ _WORTH_READING = 0.75
 """Windows that score less than this times the best one are not read, but for the best of each passage."""
 _NOISE = 0.02
 """Likelihood below which a segment counts as not read."""
-_SURE = 0.5
+_SURE = 0.3
 """Likelihood of one segment from which the reader counts as sure of it."""
-_WEIGHT_UNSURE = 0.5
-"""What the reading counts where it is not, against 1 where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,10 @@ class Pair:
 
 
 def pair(tokenizer: Tokenizer, question: str, text: str) -> Pair:
-    """[CLS] question [SEP] text [SEP]; of either, what is too long is cut off at its end."""
+    """[CLS] question [SEP] text [SEP]. Of a text that is too long the end is cut off; of a question the beginning,
+    where the earlier ones stand that it goes on from."""
     question, text = encodable(question), encodable(text)
-    asked = tokenizer.encode(question, add_special_tokens=False).ids[:QUESTION_TOKENS]
+    asked = tokenizer.encode(question, add_special_tokens=False).ids[-QUESTION_TOKENS:]
     read = tokenizer.encode(text, add_special_tokens=False)
     room = MAX_TOKENS - len(asked) - 3
     begin, end = tokenizer.encode("").ids  # [CLS] and [SEP]
@@ -138,12 +137,10 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) 
             likely = likely if likely >= _NOISE else 0.0
             inside[p][i] = replace(segment, read=likely)
             highest = max(highest, 0.0 if segment.asks else likely)
-    sure = highest >= _SURE
-    weight = 1.0 if sure else _WEIGHT_UNSURE
     for read in inside:
         # The root, so that the second and third of several answers, between which the reader divides what is likely,
         # are raised as well.
-        read[:] = [replace(s, score=max(0.0, s.score) * (1 + weight * math.sqrt(s.read))) for s in read]
+        read[:] = [replace(s, score=max(0.0, s.score) * (1 + math.sqrt(s.read))) for s in read]
     scores = [max(segment.score for segment in read) for read in inside]
     order = [p for p in sorted(range(len(inside)), key=lambda p: (-scores[p], p)) if scores[p] >= least * max(scores)]
     passages = [replace(retrieved.passages[p], rank=rank, score=scores[p]) for rank, p in enumerate(order, start=1)]
@@ -152,7 +149,7 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) 
         passages=tuple(passages),
         inside=tuple(tuple(inside[p]) for p in order),
         answering=tuple(answering[p] for p in order),
-        sure=sure,
+        sure=highest >= _SURE,
     )
 
 

@@ -32,9 +32,9 @@ class Settings:
     """The bundled encoder, or the name or folder of any sentence-transformers model."""
     chunk_tokens: int = field(default=254, metadata=_bounds(16, 2048))
     """Longest chunk, in cl100k tokens; never more than the encoder reads."""
-    reader: bool = False
-    """Read the places that were found with the trained reader: better quotes and abstentions, for some 80 ms more a
-    question. Only with the bundled encoder, whose layers it is."""
+    reader: bool = True
+    """Read the places that were found with the trained reader: better quotes and abstentions, for more time a question.
+    Only with the bundled encoder, whose layers it is."""
     passages: int = field(default=5, metadata=_bounds(1, 100))
     """Passages retrieved for a question, at most."""
     passage_cutoff: float = field(default=0.45, metadata=_bounds(0.0, 1.0))

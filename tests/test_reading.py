@@ -26,6 +26,7 @@ from rag.errors import EncoderError
 from rag.exporting import bundled_folder
 from rag.reading import (
     MAX_TOKENS,
+    QUESTION_TOKENS,
     WINDOW,
     WINDOWS_READ,
     Pair,
@@ -65,6 +66,15 @@ def test_a_pair_fits_the_model_and_its_tokens_are_stretches_of_the_text(
     assert sum(read.types) == len(read.spans)
     assert all(0 <= start <= end <= len(text) for start, end in read.spans)
     assert [read.types[read.first + i] for i in range(len(read.spans))] == [1] * len(read.spans)
+
+
+def test_a_question_after_a_long_one_is_read_whole(tokenizer: Tokenizer) -> None:
+    earlier, question = "What did the province say about its budget? " * 12, "And how much of it did Tianjin pay?"
+    read = pair(tokenizer, f"{earlier} {question}", "A text.")
+    asked = [i for i, kind in zip(read.ids, read.types, strict=True) if kind == 0][1:-2]
+    own = tokenizer.encode(question, add_special_tokens=False).ids
+    assert asked[-len(own) :] == own
+    assert len(asked) <= QUESTION_TOKENS
 
 
 @given(texts=st.lists(st.text(max_size=400), min_size=1, max_size=3))

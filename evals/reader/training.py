@@ -31,7 +31,7 @@ from rag.reading import Pair, pair
 from rag.settings import load_settings
 
 TARGET = Path(__file__).resolve().parents[2] / "rag" / "reader.safetensors"
-RANK = 32
+RANK = 48
 SCALE = 1.0
 _RATE = 8e-4
 _WARM_UP = 0.05

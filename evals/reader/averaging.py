@@ -1,0 +1,55 @@
+"""Average trained readers: `python -m evals.reader.averaging FILE FILE …` writes rag/reader.safetensors and .json.
+
+The mean of what each of them adds to the encoder's weights (Wortsman et al., "Model soups", 2022, arXiv:2203.05482),
+as thin matrices again: those of the largest singular values. It reads better than each alone where one goes on from
+the other, as docs/reader.md shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from evals.reader.training import RANK, TARGET
+
+Weights = Mapping[str, NDArray[np.float16]]
+
+
+def averaged(readers: Sequence[Weights], rank: int = RANK) -> dict[str, NDArray[np.float16]]:
+    """The mean of the readers' products and heads; each product as two matrices of `rank` columns or rows."""
+    result: dict[str, NDArray[np.float16]] = {}
+    for name in readers[0]:
+        layer, _, kind = name.rpartition(".")
+        if kind == "down":
+            products = [r[f"{layer}.up"].astype(np.float64) @ r[name].astype(np.float64) for r in readers]
+            left, sizes, right = np.linalg.svd(np.mean(products, axis=0), full_matrices=False)
+            share = np.sqrt(sizes[:rank])
+            result[f"{layer}.up"] = (left[:, :rank] * share).astype(np.float16)
+            result[name] = (share[:, None] * right[:rank]).astype(np.float16)
+        elif kind != "up":
+            result[name] = np.mean([r[name].astype(np.float64) for r in readers], axis=0).astype(np.float16)
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Average and write. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m evals.reader.averaging", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a reader that training wrote")
+    given = parser.parse_args(arguments)
+    described = {
+        "rank": RANK,
+        "average_of": [json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) for file in given.files],
+    }
+    save_file(averaged([load_file(file) for file in given.files]), TARGET)
+    TARGET.with_suffix(".json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
