@@ -34,6 +34,8 @@ _NOISE = 0.02
 """Likelihood below which a segment counts as not read."""
 _SURE = 0.3
 """Likelihood of one segment from which the reader counts as sure of it."""
+_WEIGHT_UNSURE = 0.5
+"""What the reading counts where it is not, against 1 where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,12 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) 
             likely = likely if likely >= _NOISE else 0.0
             inside[p][i] = replace(segment, read=likely)
             highest = max(highest, 0.0 if segment.asks else likely)
+    sure = highest >= _SURE
+    weight = 1.0 if sure else _WEIGHT_UNSURE
     for read in inside:
         # The root, so that the second and third of several answers, between which the reader divides what is likely,
         # are raised as well.
-        read[:] = [replace(s, score=max(0.0, s.score) * (1 + math.sqrt(s.read))) for s in read]
+        read[:] = [replace(s, score=max(0.0, s.score) * (1 + weight * math.sqrt(s.read))) for s in read]
     scores = [max(segment.score for segment in read) for read in inside]
     order = [p for p in sorted(range(len(inside)), key=lambda p: (-scores[p], p)) if scores[p] >= least * max(scores)]
     passages = [replace(retrieved.passages[p], rank=rank, score=scores[p]) for rank, p in enumerate(order, start=1)]
@@ -149,7 +153,7 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) 
         passages=tuple(passages),
         inside=tuple(tuple(inside[p]) for p in order),
         answering=tuple(answering[p] for p in order),
-        sure=highest >= _SURE,
+        sure=sure,
     )
 
 
