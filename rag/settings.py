@@ -37,7 +37,7 @@ class Settings:
     Only with the bundled encoder, whose layers it is."""
     passages: int = field(default=5, metadata=_bounds(1, 100))
     """Passages retrieved for a question, at most."""
-    passage_cutoff: float = field(default=0.45, metadata=_bounds(0.0, 1.0))
+    passage_cutoff: float = field(default=0.38, metadata=_bounds(0.0, 1.0))
     """Passages that score less than this times the best one, once they are read, are left out of an answer."""
     max_quotes: int = field(default=6, metadata=_bounds(1, 6))
     """Quotes shown in one answer, at most."""

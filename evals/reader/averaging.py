@@ -1,8 +1,7 @@
 """Average trained readers: `python -m evals.reader.averaging FILE FILE …` writes rag/reader.safetensors and .json.
 
 The mean of what each of them adds to the encoder's weights (Wortsman et al., "Model soups", 2022, arXiv:2203.05482),
-as thin matrices again: those of the largest singular values. It reads better than each alone where one goes on from
-the other, as docs/reader.md shows.
+as thin matrices again: those of the largest singular values.
 """
 
 from __future__ import annotations
