@@ -10,8 +10,10 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import lru_cache
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -278,22 +280,24 @@ class Store:
     def keyword_fault(self) -> str:
         """What is wrong with the keyword index, in words; empty where it holds the terms of every chunk, and no other.
 
-        A chunk's own stems must find it; counts are compared with those of all stems that are stored.
+        The stored terms are indexed anew, in temporary storage, and the two indexes compared word by word.
         """
-        stems: dict[str, set[int]] = {}
-        with self._lock:
+        with self._lock, closing(sqlite3.connect("", isolation_level=None)) as anew:
+            anew.executescript(f"{_KEYWORDS} BEGIN")
             rows = self._db.execute(
                 "SELECT c.keyword, d.title_terms, s.terms FROM chunks c JOIN documents d ON d.number = c.document "
-                "LEFT JOIN segments s ON s.chunk = c.number"
+                "LEFT JOIN segments s ON s.chunk = c.number ORDER BY c.number, s.number"
             )
-            for keyword, title, terms in rows:
-                for stem in f"{title} {terms or ''}".split():
-                    stems.setdefault(stem, set()).add(keyword)
-            counted = dict(self._db.execute("SELECT term, doc FROM vocabulary").fetchall())
-        wrong = next((stem for stem, found in stems.items() if counted.get(stem) != len(found)), None)
-        if wrong is None:
-            wrong = next((stem for stem in counted if stem not in stems), None)
-        return "" if wrong is None else f"the keyword index counts {wrong!r} in chunks that are not its own"
+            for (keyword, title), segments in groupby(rows, lambda row: row[:2]):
+                terms = " ".join((title, *(stems for _, _, stems in segments if stems)))
+                anew.execute("INSERT INTO keywords (rowid, terms) VALUES (?, ?)", (keyword, terms))
+            for db in (self._db, anew):
+                db.execute(
+                    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.places USING fts5vocab (main, keywords, 'instance')"
+                )
+            found, wanted = (db.execute("SELECT term, doc, offset FROM places") for db in (self._db, anew))
+            wrong = next((a or b for a, b in zip_longest(found, wanted) if a != b), None)
+        return "" if wrong is None else f"the keyword index counts {wrong[0]!r} in chunks that are not its own"
 
     def fault(self) -> str:
         """What is wrong with the numbers and spans, in words; empty where nothing is."""

@@ -19,7 +19,7 @@ _UNSPACED_SCRIPTS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _UNSPACED = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
 # Words joined by an inner apostrophe or a decimal point or comma stay whole: "don't", "2.44", "15,152".
 _LETTER = rf"(?:(?![{_UNSPACED_SCRIPTS}])[^\W\d_])"
-_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[{_UNSPACED_SCRIPTS}]+|{_LETTER}+(?:['’]{_LETTER}+)*|\w")
+_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[{_UNSPACED_SCRIPTS}]+|{_LETTER}+(?:['’]{_LETTER}+)*")
 
 STOP_WORDS = frozenset(
     """
@@ -90,8 +90,8 @@ def fold(word: str) -> str:
     word = word.replace("’", "'")
     if word.isascii():
         return word.lower()
-    decomposed = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    decomposed = unicodedata.normalize("NFKD", word)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
 
 
 def unique_stems(terms: Iterable[Term]) -> list[str]:

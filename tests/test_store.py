@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rag.preparing import prepare
 from rag.records import Anchor, AnchorKind, Document, Source
 from rag.store import Store, StoreWriter
 from rag.terms import Analyzer, unique_stems
+from tests.generated import texts
 
 SENTENCES = (
     "The toll of the harbour was two crowns.",
@@ -156,6 +158,39 @@ def test_segments_know_their_chunks(hashing_index: Index) -> None:
     assert sorted(owners) == list(range(hashing_index.manifest.segments))
     wanted = [7, 0, hashing_index.manifest.segments - 1, 7]
     assert store.chunks_of_segments(wanted) == [owners[n] for n in wanted]
+
+
+@given(texts() | st.sampled_from(["snake_case", "½ cup", "𝑋", "ﷺ ﬁ", "don’t", ""]))
+def test_keyword_index_as_written_has_no_fault(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Whatever the text, what FTS5 makes of its stems is not taken for damage."""
+    path = tmp_path_factory.mktemp("store") / "store.sqlite"
+    with StoreWriter(path) as writer:
+        for i, words in enumerate((text, SENTENCES[0])):
+            document = Document(str(i), f"{i}.txt", "0" * 64, words, Source(text[:30]))
+            writer.add(prepare(document, HashingEncoder(), Analyzer(), tiktoken_counter(), 128))
+    with closing(Store(path)) as opened:
+        assert opened.keyword_fault() == ""
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "INSERT INTO keywords (rowid, terms) VALUES (7, 'toll')",
+        "INSERT INTO keywords (keywords, rowid, terms) VALUES ('delete', 1, 'toll')",
+        "UPDATE segments SET terms = terms || ' toll' WHERE number = 0",
+        "UPDATE segments SET terms = CASE number WHEN 0 THEN 'crown toll' ELSE 'toll' END",
+    ],
+    ids=["added", "removed", "twice", "exchanged"],
+)
+def test_keyword_index_that_is_not_the_chunks_own_is_a_fault(tmp_path: Path, damage: str) -> None:
+    with StoreWriter(tmp_path / "store.sqlite") as writer:
+        for i, words in enumerate(("toll", "crown toll")):
+            document = Document(str(i), f"{i}.txt", "0" * 64, words, Source())
+            writer.add(prepare(document, HashingEncoder(), Analyzer(), tiktoken_counter(), 128))
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db, db:
+        db.execute(damage)
+    with closing(Store(tmp_path / "store.sqlite")) as opened:
+        assert opened.keyword_fault().startswith("the keyword index counts ")
 
 
 class _Stop(Exception):

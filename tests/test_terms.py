@@ -32,6 +32,7 @@ def test_forms_of_a_word_meet() -> None:
     assert stems("Provinces province PROVINCE’S province's") == ["provinc"] * 4
     assert stems("Proença naïve") == stems("proenca naive")
     assert stems("innovating innovates") == stems("innovated innovate")
+    assert stems("𝑋 𝐃ams snake_case") == stems("x dams snake case")
 
 
 def test_numbers_stay_whole() -> None:
