@@ -17,7 +17,7 @@ from typing import Any
 from rag.errors import LoadError
 from rag.freshness import FileState
 from rag.loaders.content import Content
-from rag.loaders.isolation import Isolated, LimitReached
+from rag.loaders.isolation import Isolated, ReaderFailed
 from rag.loading import (
     CorpusFile,
     Skipped,
@@ -157,7 +157,7 @@ def _entry(
     if found is None:
         try:
             content = read_content(file, data, isolated)
-        except LimitReached:
+        except ReaderFailed:
             raise
         except LoadError as error:
             stash.put_reason(key, str(error))

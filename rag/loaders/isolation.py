@@ -37,8 +37,12 @@ class Limits:
     """What comes back."""
 
 
-class LimitReached(LoadError):
-    """A file took more than it may. Another time, on another machine, it might not."""
+class ReaderFailed(LoadError):
+    """It was not the file alone that kept it from being read. Another time, on another machine, it may be read."""
+
+
+class LimitReached(ReaderFailed):
+    """A file took more than it may."""
 
 
 class Isolated:
@@ -68,7 +72,7 @@ class Isolated:
         self._process = self._connection = None
 
     def load(self, suffix: str, data: bytes) -> Content:
-        """Read one file. Raises LoadError where it cannot be read, LimitReached where that would take too much."""
+        """Read one file. Raises LoadError where it cannot be read, ReaderFailed where that may not be its own fault."""
         seconds = self._limits.seconds + self._limits.seconds_per_mib * len(data) / 2**20
         if self._connection is None or self._files >= _FILES_PER_PROCESS:
             self._start()
@@ -91,7 +95,7 @@ class Isolated:
             raise self._lost(late, seconds)
         raw = json.loads(reply)
         if "reason" in raw:
-            raise LoadError(raw["reason"])
+            raise (ReaderFailed if raw["failed"] else LoadError)(raw["reason"])
         return Content.from_json(raw)
 
     def _start(self) -> None:
@@ -100,7 +104,7 @@ class Isolated:
         with theirs:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "rag.loaders.worker"),
+                    *(sys.executable, "-P", "-m", "rag.loaders.worker"),  # -P: nothing from the working directory
                     *(str(theirs.fileno()), str(self._limits.memory_mib * 2**20)),
                 ],
                 pass_fds=[theirs.fileno()],
@@ -113,7 +117,7 @@ class Isolated:
         self._connection = ours
         self._files = 0
 
-    def _lost(self, late: bool, seconds: float) -> LoadError:
+    def _lost(self, late: bool, seconds: float) -> ReaderFailed:
         """Why no reply came. The process is ended."""
         process = self._process
         assert process is not None
@@ -128,4 +132,4 @@ class Isolated:
             return LimitReached(f"takes more than {self._limits.memory_mib} MiB of memory to read")
         if code is None:
             return LimitReached(f"holds more than {self._limits.text_mib} MiB of text")
-        return LoadError(f"makes its reader crash ({code}); open it in its program and save it anew")
+        return ReaderFailed(f"makes its reader crash ({code}); open it in its program and save it anew")

@@ -1,7 +1,8 @@
 """The process that reads files of the large formats: one request after another, each within limits it cannot lift.
 
-A request is a header in JSON (suffix, size, seconds) and the file's bytes; a reply is one JSON object: the content,
-or {"reason": …} where the file cannot be read. Both begin with their length in 8 bytes. Run by `rag.loaders.isolation`.
+A request is a header in JSON (suffix, seconds) and the file's bytes; a reply is one JSON object: the content,
+or {"reason": …, "failed": …} where the file cannot be read, "failed" true where its loader failed instead of refusing
+it. Both begin with their length in 8 bytes. Run by `rag.loaders.isolation`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main() -> None:
 
 
 def _reply(suffix: str, data: bytes) -> bytes:
+    failed = False
     try:
         content = loader(suffix)(data)
         return json.dumps(content.to_json()).encode("ascii")
@@ -55,8 +57,8 @@ def _reply(suffix: str, data: bytes) -> bytes:
     except RecursionError:
         reason = "is nested too deeply"
     except Exception as error:  # a bug in a loader costs the one file, and is named
-        reason = f"cannot be read ({type(error).__name__}: {error})"
-    return json.dumps({"reason": " ".join(reason.split())[:500]}).encode("ascii")
+        reason, failed = f"cannot be read ({type(error).__name__}: {error})", True
+    return json.dumps({"reason": " ".join(reason.split())[:500], "failed": failed}).encode("ascii")
 
 
 OUT_OF_MEMORY = 77

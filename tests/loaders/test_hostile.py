@@ -151,6 +151,30 @@ def test_memory_limit_costs_one_file() -> None:
         assert isolated.load(".html", b"<p>next</p>").text == "next\n"
 
 
+def test_modules_in_the_working_directory_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of documents that holds a selectolax.py is read by selectolax."""
+    (tmp_path / "selectolax.py").write_text("import os; os.abort()")
+    monkeypatch.chdir(tmp_path)
+    with Isolated() as isolated:
+        assert isolated.load(".html", b"<p>next</p>").text == "next\n"
+
+
+@pytest.mark.parametrize("fault", ["raise ImportError('gone')", "import os; os.abort()"])
+def test_file_that_the_reader_failed_on_is_tried_again(tmp_path: Path, fault: str) -> None:
+    """A library that was missing, or that crashed, is not held against the file once it is there."""
+    source, broken = tmp_path / "source", tmp_path / "broken"
+    source.mkdir()
+    broken.mkdir()
+    (source / "good.txt").write_text("The dam always held.")
+    (source / "page.html").write_text("<p>So did the mill.</p>")
+    (broken / "selectolax.py").write_text(fault)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rag.loaders.isolation._OWN_PATH", [str(broken)])
+        report = build_corpus([source], tmp_path / "index", Settings(), HashingEncoder)
+    assert [skipped.path for skipped in report.skipped] == ["page.html"]
+    assert build_corpus([source], tmp_path / "index", Settings(), HashingEncoder).skipped == ()
+
+
 def test_cut_and_flipped_files_end_in_a_reason_or_text(isolated: Isolated) -> None:
     """Every real file, cut at some places and with some bytes changed, is read in part or refused."""
     for path in sorted(FILES.iterdir()):
