@@ -213,7 +213,7 @@ class IndexFolder:
         """Remove the oldest versions beyond `keep`, never the live one. Returns what was removed."""
         live = self.current()
         others = [name for name in self.names() if name != live]
-        surplus = others[: max(0, len(others) - (keep - 1))]
+        surplus = others[: max(0, len(others) - (keep - (live is not None)))]
         for name in surplus:
             doomed = self.versions / f".removing-{name}"
             (self.versions / name).rename(doomed)  # readers that have its files open go on reading

@@ -119,7 +119,10 @@ def test_missing_file_is_refused_by_name(small: Path, tmp_path: Path, name: str)
 
 
 def test_versions_are_kept_rolled_back_and_pruned(tmp_path: Path) -> None:
-    """Old versions are kept up to the number set; one that is made live again answers, and is never pruned."""
+    """Old versions are kept up to the number set; one that is made live again answers, and is never pruned.
+
+    Without a live one as many are kept.
+    """
     corpus, index = tmp_path / "corpus", tmp_path / "index"
     corpus.mkdir()
     folder, built = IndexFolder(index), []
@@ -132,6 +135,9 @@ def test_versions_are_kept_rolled_back_and_pruned(tmp_path: Path) -> None:
     opened = Index.open(folder.live())
     assert opened.manifest.version == built[1]
     assert "1 crowns" in opened.store.document(0).text
+    (index / "CURRENT").unlink()
+    assert folder.prune(3) == []
+    folder.make_live(built[1])
     assert folder.prune(1) == built[2:]
     assert folder.names() == [built[1]]
     assert "1 crowns" in opened.store.document(0).text
