@@ -247,7 +247,7 @@ def _write_page(writer: Writer, page: _Page, headings: set[str], words: Counter[
         carried = ""
         following = page.lines[i + 1].text.strip() if i + 1 < len(page.lines) else ""
         if (joined := _broken(text, following, words)) is not None:
-            cut = max(text.rfind(" "), text.rfind("\t")) + 1
+            cut = len(text) - len(text.split()[-1])
             text, carried = text[:cut], joined
         heading = one_line(clean(text))
         if heading in headings:

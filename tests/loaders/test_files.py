@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rag.errors import LoadError
+from rag.loaders import pdf
+from rag.loaders.content import Writer
 from rag.loaders.isolation import Isolated
 from rag.loading import CorpusFile, load_document, read_content, read_file
 from rag.location import location
@@ -137,6 +140,15 @@ def test_what_sources_toml_says_wins(isolated: Isolated) -> None:
     file = CorpusFile(FILES / "page.html", "page.html", SourceEntry(Source(title="Mine")))
     source = load_document(file, max_bytes=2**24, isolated=isolated).source
     assert (source.title, source.publisher) == ("Mine", "The Salt Society")
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\u00a0", "\u2009"])
+def test_a_word_broken_at_a_line_end_takes_nothing_with_it(space: str) -> None:
+    """What stands before a broken word stays, whatever white space parts the two."""
+    writer = Writer()
+    page = pdf._Page(1, lines=[pdf._Line(f"is thick, about 30{space}micro-"), pdf._Line("metres of clay")])
+    pdf._write_page(writer, page, set(), Counter())
+    assert " ".join(writer.text().split()) == "is thick, about 30 micrometres of clay"
 
 
 @pytest.mark.parametrize("path", sorted(FILES.iterdir()), ids=lambda path: path.name)
