@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rag.errors import BuildError
 from rag.records import Anchor, AnchorKind, Document, Source
 
 
@@ -19,6 +20,7 @@ class Stash:
 
     def __init__(self, path: Path | None) -> None:
         """Open or make the file; without a path, one in temporary storage. A damaged file is made anew."""
+        self._path = path
         if path is None:
             self._db = _open("")  # SQLite keeps it in memory and on disk as it grows
             return
@@ -63,7 +65,13 @@ class Stash:
     def document(self, key: str, path: str) -> Document:
         """The document kept under a key, as one with this path."""
         ((packed,),) = self._db.execute("SELECT document FROM loaded WHERE key = ?", (key,)).fetchall()
-        raw: dict[str, Any] = json.loads(zlib.decompress(packed))
+        try:
+            raw: dict[str, Any] = json.loads(zlib.decompress(packed))
+        except zlib.error as error:
+            raise BuildError(
+                f"The cache of documents {self._path} is damaged ({error}). Delete it and build again; "
+                "nothing is lost but time."
+            ) from error
         source: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw["source"].items()}
         anchors = tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in raw["anchors"])
         return Document(raw["id"], path, raw["sha256"], raw["text"], Source(**source), anchors)
@@ -87,6 +95,8 @@ def _open(path: str) -> sqlite3.Connection:
             "CREATE TABLE IF NOT EXISTS loaded (key TEXT PRIMARY KEY, id TEXT NOT NULL, content_key TEXT NOT NULL, "
             "loading TEXT NOT NULL, document BLOB NOT NULL, reason TEXT NOT NULL) STRICT"
         )
+        if (found := db.execute("PRAGMA integrity_check(1)").fetchone()) != ("ok",):
+            raise sqlite3.DatabaseError(*found)
     except sqlite3.DatabaseError:
         db.close()
         raise

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,9 @@ from rag.encoding import HashingEncoder
 from rag.errors import BuildError, IndexUnavailable
 from rag.index import Index
 from rag.loading import CorpusFile, Skipped, find_files
+from rag.records import Document, Source
 from rag.settings import Settings
+from rag.stash import Stash
 from rag.verifying import verify
 from rag.versions import IndexFolder
 
@@ -163,12 +167,33 @@ def test_cut_and_flipped_files_are_found(tmp_path: Path, folder: Path) -> None:
     Index.open(live).close()
 
 
-def test_damaged_stash_is_made_anew(tmp_path: Path, folder: Path) -> None:
-    """A damaged cache of documents costs time only."""
-    build(folder, tmp_path / "index")
-    (tmp_path / "index" / "cache" / "documents.sqlite").write_bytes(b"no database" * 1000)
-    write(folder, "05.md", 77)
-    assert build(folder, tmp_path / "index").changes.changed == ("05.md",)
+def _stash(path: Path) -> None:
+    with Stash(path) as stash:
+        for i in range(300):
+            stash.put(
+                str(i), Document(str(i), "a.txt", "0" * 64, random.Random(i).randbytes(3000).hex(), Source()), "", ""
+            )
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9])
+def test_damaged_stash_is_made_anew(tmp_path: Path, folder: Path, place: float) -> None:
+    """A cache of documents damaged at its beginning or further in costs time only."""
+    path = tmp_path / "index" / "cache" / "documents.sqlite"
+    _stash(path)
+    data = path.read_bytes()
+    at = int(place * len(data)) // 4096 * 4096
+    path.write_bytes(data[:at] + b"no database!" * 6000 + data[at + 72_000 :])
+    assert build(folder, tmp_path / "index").documents == 12
+
+
+def test_damaged_document_in_the_stash_is_named(tmp_path: Path) -> None:
+    """A document that is not the one that was put is refused, with the file to delete."""
+    path = tmp_path / "documents.sqlite"
+    _stash(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE loaded SET document = CAST(zeroblob(100) || document AS BLOB)")
+    with Stash(path) as stash, pytest.raises(BuildError, match=r"documents.sqlite is damaged .* Delete it"):
+        stash.document("7", "a.txt")
 
 
 def test_file_deleted_while_the_build_reads(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
