@@ -64,9 +64,7 @@ def load_docx(data: bytes) -> Content:
         raise LoadError("is no DOCX or is damaged: it has no body")
     for row, paragraphs in _blocks(body):
         if row:
-            writer.end_lines(1)
-            writer.write(" | ".join(text for p in paragraphs if (text := one_line(_text(p)[0]))))
-            writer.end_lines(1)
+            _row(writer, paragraphs, notes)
             continue
         for paragraph in paragraphs:
             found = _paragraph(writer, paragraph, styles, numbers, notes)
@@ -99,13 +97,35 @@ def _paragraph(
         writer.end_lines(1)
     else:
         writer.paragraph(text)
+    _attached(writer, references, boxes, notes)
+    return one_line(text) if level == 0 else ""
+
+
+def _row(writer: Writer, paragraphs: list[etree._Element], notes: dict[str, dict[str, str]]) -> None:
+    """Write a row of a table as a line, then what is attached to it."""
+    read = [_text(paragraph) for paragraph in paragraphs]
+    writer.end_lines(1)
+    writer.write(" | ".join(text for raw, _, _ in read if (text := one_line(clean(raw)))))
+    writer.end_lines(1)
+    for _, references, boxes in read:
+        _attached(writer, references, boxes, notes)
+
+
+def _attached(
+    writer: Writer, references: list[tuple[str, str]], boxes: list[etree._Element], notes: dict[str, dict[str, str]]
+) -> None:
+    """Write the notes that were referred to, and the text boxes."""
     for kind, note in references:
         writer.paragraph(notes[kind].get(note, ""))
     for box in boxes:
         for row, paragraphs in _blocks(box):
-            for inner in paragraphs:
-                writer.paragraph(clean(_text(inner)[0]).strip() if not row else one_line(_text(inner)[0]))
-    return one_line(text) if level == 0 else ""
+            if row:
+                _row(writer, paragraphs, notes)
+                continue
+            for paragraph in paragraphs:
+                text, inner_references, inner_boxes = _text(paragraph)
+                writer.paragraph(clean(text).strip())
+                _attached(writer, inner_references, inner_boxes, notes)
 
 
 def _blocks(parent: etree._Element) -> Iterator[tuple[bool, list[etree._Element]]]:
@@ -118,7 +138,7 @@ def _blocks(parent: etree._Element) -> Iterator[tuple[bool, list[etree._Element]
         elif element.tag == f"{_W}p":
             yield False, [element]
         elif element.tag == f"{_W}tr":
-            yield True, list(element.iter(f"{_W}p"))
+            yield True, [paragraph for _, inside in _blocks(element) for paragraph in inside]
         elif isinstance(element.tag, str) and element.tag not in _GONE:
             stack.append(iter(element))
 

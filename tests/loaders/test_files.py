@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from rag.errors import LoadError
 from rag.loaders import pdf
 from rag.loaders.content import Writer
+from rag.loaders.docx import load_docx
 from rag.loaders.isolation import Isolated
 from rag.loading import CorpusFile, load_document, read_content, read_file
 from rag.location import location
@@ -140,6 +143,32 @@ def test_what_sources_toml_says_wins(isolated: Isolated) -> None:
     file = CorpusFile(FILES / "page.html", "page.html", SourceEntry(Source(title="Mine")))
     source = load_document(file, max_bytes=2**24, isolated=isolated).source
     assert (source.title, source.publisher) == ("Mine", "The Salt Society")
+
+
+def test_a_row_of_a_table_is_read_once_with_its_notes() -> None:
+    """In a cell, a footnote is read, a text box not once more for older programs, a soft hyphen not at all."""
+    box = "<w:txbxContent><w:p><w:r><w:t>only in summer</w:t></w:r></w:p></w:txbxContent>"
+    row = (
+        "<w:tr><w:tc><w:p><w:r><w:t>bar\u00adley</w:t></w:r>"
+        "<w:r><mc:AlternateContent><mc:Choice>BOX</mc:Choice><mc:Fallback>BOX</mc:Fallback></mc:AlternateContent></w:r>"
+        '</w:p></w:tc><w:tc><w:p><w:r><w:t>12</w:t><w:footnoteReference w:id="7"/></w:r></w:p></w:tc></w:tr>'
+    ).replace("BOX", box)
+    word = (
+        'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+        'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    )
+    footnote = '<w:footnote w:id="7"><w:p><w:r><w:t>In barrels.</w:t></w:r></w:p></w:footnote>'
+    relations = "http://schemas.openxmlformats.org/package/2006/relationships"
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as package:
+        package.writestr("word/document.xml", f"<w:document {word}><w:body><w:tbl>{row}</w:tbl></w:body></w:document>")
+        package.writestr("word/footnotes.xml", f"<w:footnotes {word}>{footnote}</w:footnotes>")
+        package.writestr(
+            "word/_rels/document.xml.rels",
+            f'<Relationships xmlns="{relations}">'
+            '<Relationship Id="1" Type="x/footnotes" Target="footnotes.xml"/></Relationships>',
+        )
+    assert load_docx(packed.getvalue()).text == "barley | 12\n\nonly in summer\n\nIn barrels.\n"
 
 
 @pytest.mark.parametrize("space", [" ", "\t", "\u00a0", "\u2009"])
