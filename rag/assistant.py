@@ -29,7 +29,7 @@ from rag.segmenting import word_count
 from rag.settings import Settings
 from rag.spelling import corrected
 from rag.terms import Analyzer
-from rag.versions import IndexFolder
+from rag.versions import IndexFolder, Manifest
 
 _PASSAGE_CHARACTERS = 1200
 _CHARACTERS_A_WORD = 2.5
@@ -70,7 +70,7 @@ class Assistant:
 
         Raises IndexUnavailable where the index was not built with this encoder.
         """
-        index.check_encoder(encoder.card)
+        index.manifest.check_encoder(encoder.card)
         self._index = index
         self._encoder = encoder
         self._reader = reader
@@ -253,9 +253,8 @@ class Assistant:
             folder = IndexFolder(self._index_dir).live()
             if folder.name == self.version:
                 return False
-            index = Index.open(folder)
-            index.check_encoder(self._encoder.card)
-            self._index = index  # the old one is closed once the last answer under way has let go of it
+            Manifest.read(folder).check_encoder(self._encoder.card)  # first, for to open it takes long
+            self._index = Index.open(folder)  # the old one is closed once the last answer under way has let go of it
             return True
 
     def _checked(self, question: str) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from rag.dialogue import asks
-from rag.encoding import EncoderCard
 from rag.errors import IndexUnavailable
 from rag.records import Span
 from rag.store import Store
@@ -40,16 +39,8 @@ class Index:
         self.store = store
         self.chunk_vectors = chunk_vectors
         self.segment_vectors = segment_vectors
-        self.segments_of = lru_cache(maxsize=_CHUNKS_READ)(self._segments_of)
+        self.segments_of = lru_cache(maxsize=_CHUNKS_READ)(partial(_segments_of, store))  # not of a method: see Store
         """A chunk's document number and its segments."""
-
-    def _segments_of(self, chunk: int) -> tuple[int, tuple[Segment, ...]]:
-        number, _, inside = self.store.chunk(chunk)
-        text = self.store.document(number).text
-        rows = zip(inside, self.store.segments(inside), strict=True)
-        return number, tuple(
-            Segment(i, span, frozenset(terms.split()), asks(text[span.start : span.end])) for i, (span, terms) in rows
-        )
 
     @classmethod
     def open(cls, folder: Path, *, checked: bool = False) -> Index:
@@ -76,14 +67,6 @@ class Index:
         """Let go of the files."""
         self.store.close()
 
-    def check_encoder(self, card: EncoderCard) -> None:
-        """Raises IndexUnavailable where the index was built with another encoder."""
-        if card != self.manifest.encoder:
-            raise IndexUnavailable(
-                f"The index was built with the encoder {self.manifest.encoder.id}, but the settings name {card.id}. "
-                f"{REBUILD}, or set encoder = {self.manifest.encoder.name!r}."
-            )
-
     def check_counts(self) -> None:
         """Raises IndexUnavailable where the manifest, the store and the vectors disagree."""
         manifest = self.manifest
@@ -100,3 +83,12 @@ class Index:
         """Raises IndexUnavailable where a chunk or segment is not a stretch of its document."""
         if fault := self.store.fault():
             raise IndexUnavailable(f"The index version {self.manifest.version} is damaged: {fault}. {REBUILD}")
+
+
+def _segments_of(store: Store, chunk: int) -> tuple[int, tuple[Segment, ...]]:
+    number, _, inside = store.chunk(chunk)
+    text = store.document(number).text
+    rows = zip(inside, store.segments(inside), strict=True)
+    return number, tuple(
+        Segment(i, span, frozenset(terms.split()), asks(text[span.start : span.end])) for i, (span, terms) in rows
+    )

@@ -9,10 +9,11 @@ import json
 import shutil
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -237,17 +238,19 @@ class StoreWriter:
 
 
 class Store:
-    """Reads a store that nobody changes any more. Safe for use by several threads."""
+    """Reads a store that nobody changes any more. Safe for use by several threads. Closed once nobody holds it."""
 
     def __init__(self, path: Path) -> None:
         """Open `path` read-only. Raises sqlite3.Error where it is no store."""
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        weakref.finalize(self, self._db.close)
         self._lock = threading.Lock()
         self._kept: tuple[Kept, ...] | None = None
         self._stems: tuple[str, ...] | None = None
-        self.document = lru_cache(maxsize=256)(self._document)
+        # Caches of functions, not of methods: those would hold the store, and so keep it until a full collection.
+        self.document = lru_cache(maxsize=256)(partial(_document, self._db, self._lock))
         """A document by number, from 0."""
-        self.document_frequency = lru_cache(maxsize=65536)(self._document_frequency)
+        self.document_frequency = lru_cache(maxsize=65536)(partial(_document_frequency, self._db, self._lock))
         """Number of chunks that hold a stem."""
 
     def close(self) -> None:
@@ -318,19 +321,6 @@ class Store:
         rows = self._rows("SELECT number FROM documents WHERE id = ?", (document_id,))
         return rows[0][0] if rows else None
 
-    def _document(self, number: int) -> Document:
-        with self._lock:
-            row = self._db.execute(
-                "SELECT id, path, sha256, text, source, anchors FROM documents WHERE number = ?", (number,)
-            ).fetchone()
-        if row is None:
-            raise KeyError(number)
-        fields: dict[str, Any] = json.loads(row[4])
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
-        source = Source(**values)
-        anchors = tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in json.loads(row[5]))
-        return Document(row[0], row[1], row[2], row[3], source, anchors)
-
     def chunk_range(self, document_number: int) -> range:
         """Numbers of a document's chunks."""
         ((first, end),) = self._rows(
@@ -377,15 +367,17 @@ class Store:
         quoted = [f'"{plain}"' for stem in stems if (plain := _plain(stem))]
         if not quoted:
             return []
-        inside, bounds = "", []
+        inside, chosen = "", list[bytes]()
         if within is not None:
-            inside = "AND (" + (" OR ".join("number >= ? AND number < ?" for _ in within) or "0") + ")"
-            bounds = [bound for r in within for bound in (r.start, r.stop)]
+            marked = bytearray(max((r.stop for r in within), default=0))  # a byte a chunk: any number of ranges will do
+            for r in within:
+                marked[r.start : r.stop] = b"x" * len(r)
+            inside, chosen = "AND substr(?, number + 1, 1) = x'78'", [bytes(marked)]
         with self._lock:
             rows = self._db.execute(
                 "SELECT number, -bm25(keywords) AS score FROM keywords JOIN chunks ON keyword = keywords.rowid "
                 f"WHERE keywords MATCH ? {inside} ORDER BY score DESC, number LIMIT ?",
-                (" OR ".join(quoted), *bounds, limit),
+                (" OR ".join(quoted), *chosen, limit),
             ).fetchall()
         return [(int(number), float(score)) for number, score in rows]
 
@@ -396,9 +388,25 @@ class Store:
                 self._stems = tuple(row[0] for row in self._db.execute("SELECT term FROM vocabulary"))
             return self._stems
 
-    def _document_frequency(self, stem: str) -> int:
-        rows = self._rows("SELECT doc FROM vocabulary WHERE term = ?", (_plain(stem),))
-        return rows[0][0] if rows else 0
+
+def _document(db: sqlite3.Connection, lock: threading.Lock, number: int) -> Document:
+    with lock:
+        row = db.execute(
+            "SELECT id, path, sha256, text, source, anchors FROM documents WHERE number = ?", (number,)
+        ).fetchone()
+    if row is None:
+        raise KeyError(number)
+    fields: dict[str, Any] = json.loads(row[4])
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    source = Source(**values)
+    anchors = tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in json.loads(row[5]))
+    return Document(row[0], row[1], row[2], row[3], source, anchors)
+
+
+def _document_frequency(db: sqlite3.Connection, lock: threading.Lock, stem: str) -> int:
+    with lock:
+        row = db.execute("SELECT doc FROM vocabulary WHERE term = ?", (_plain(stem),)).fetchone()
+    return row[0] if row else 0
 
 
 def _plain(stem: str) -> str:

@@ -102,7 +102,7 @@ def _opens(folder: Path) -> str:
 def _sample(folder: Path, manifest: Manifest, encoder: Encoder, sample: int) -> str:
     index = Index.open(folder, checked=True)
     try:
-        index.check_encoder(encoder.card)
+        manifest.check_encoder(encoder.card)
         lowest = 1.0
         numbers = np.random.default_rng(0).choice(manifest.chunks, min(sample, manifest.chunks), replace=False)
         rows = index.chunk_vectors.rows([int(n) for n in np.sort(numbers)])

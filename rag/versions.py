@@ -85,6 +85,14 @@ class Manifest:
                 f"The index version {folder.name} is damaged: its manifest cannot be read ({error}). {REBUILD}"
             ) from error
 
+    def check_encoder(self, card: EncoderCard) -> None:
+        """Raises IndexUnavailable where the index was built with another encoder."""
+        if card != self.encoder:
+            raise IndexUnavailable(
+                f"The index was built with the encoder {self.encoder.id}, but the settings name {card.id}. "
+                f"{REBUILD}, or set encoder = {self.encoder.name!r}."
+            )
+
 
 def _digest(manifest: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

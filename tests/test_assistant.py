@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import shutil
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -288,6 +290,39 @@ def test_refresh_goes_over_to_a_newer_version(tmp_path: Path) -> None:
         assert opened.refresh()
         assert "nine" in opened.search("toll")[0].text
     first.close()
+
+
+def test_refresh_lets_go_of_the_version_before(tmp_path: Path) -> None:
+    """The vectors of an old version are freed at once, not when Python next looks for cycles."""
+    corpus, folder = tmp_path / "corpus", tmp_path / "index"
+    corpus.mkdir()
+    (corpus / "a.txt").write_text("The toll of the harbour was two crowns.")
+    build_corpus([corpus], folder, Settings(), HashingEncoder)
+    opened = Assistant(Index.open(IndexFolder(folder).live()), HashingEncoder(), Settings(), index_dir=folder)
+    opened.ask("What was the toll?")
+    old = weakref.ref(opened._index.chunk_vectors)
+    (corpus / "a.txt").write_text("The toll of the harbour was five crowns.")
+    build_corpus([corpus], folder, Settings(), HashingEncoder)
+    gc.disable()
+    try:
+        assert opened.refresh()
+        assert old() is None
+    finally:
+        gc.enable()
+        opened.close()
+
+
+def test_refresh_refuses_another_encoder_before_it_reads_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("The toll of the harbour was two crowns.")
+    build_corpus([tmp_path / "a.txt"], tmp_path / "index", Settings(), HashingEncoder)
+    first = Index.open(IndexFolder(tmp_path / "index").live())
+    with Assistant(first, HashingEncoder(), Settings(), index_dir=tmp_path / "index") as opened:
+        build_corpus([tmp_path / "a.txt"], tmp_path / "index", Settings(), lambda: HashingEncoder(name="other"))
+        monkeypatch.setattr(Index, "open", lambda *_: pytest.fail("it was opened"))
+        with pytest.raises(IndexUnavailable, match="built with the encoder other@"):
+            opened.refresh()
 
 
 def test_another_encoder_is_refused(hashing_index: Index, real_encoder: OnnxEncoder) -> None:

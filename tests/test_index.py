@@ -15,10 +15,10 @@ from rag.versions import IndexFolder
 
 def test_wrong_encoder_is_refused_with_both_names(hashing_index: Index) -> None:
     """An index answers only with the encoder it was built with; the message names both and the two remedies."""
-    hashing_index.check_encoder(HashingEncoder().card)
+    hashing_index.manifest.check_encoder(HashingEncoder().card)
     for other in (HashingEncoder(name="other"), HashingEncoder(dimension=32), HashingEncoder(max_tokens=128)):
         with pytest.raises(IndexUnavailable, match=r"built with the encoder hashing@.* Build it again .*set encoder ="):
-            hashing_index.check_encoder(other.card)
+            hashing_index.manifest.check_encoder(other.card)
 
 
 def test_index_holds_the_documents_as_loaded(hashing_index: Index, seeds: Path) -> None:

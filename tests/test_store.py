@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rag.chunking import tiktoken_counter
 from rag.encoding import HashingEncoder
 from rag.index import Index
-from rag.preparing import prepare
-from rag.records import Anchor, AnchorKind, Document, Source
+from rag.preparing import Prepared, prepare
+from rag.records import Anchor, AnchorKind, Document, Source, Span
 from rag.store import Store, StoreWriter
 from rag.terms import Analyzer, unique_stems
 from tests.generated import texts
@@ -92,6 +92,18 @@ def test_search_finds_what_holds_a_stem(store: Store) -> None:
     assert store.search(stems, 9, []) == store.search(stems, 9, [range(0)]) == store.search([], 9) == []
     assert len(store.search(stems, 1)) == 1
     assert all(score > 0 for _, score in store.search(stems, 9))
+
+
+def test_any_number_of_ranges_limits_a_search(tmp_path: Path) -> None:
+    """1,500 ranges that do not touch are no expression too large, and nothing outside them is found."""
+    with StoreWriter(tmp_path / "store.sqlite") as writer:
+        for i in range(3000):
+            document = Document(str(i), f"{i}.txt", "0" * 64, "toll", Source())
+            spans = (Span(0, 4),)
+            writer.add(Prepared(document, spans, (spans,), (("toll",),), ()))
+    with closing(Store(tmp_path / "store.sqlite")) as opened:
+        even = [range(i, i + 1) for i in range(0, 3000, 2)]
+        assert [number for number, _ in opened.search(["toll"], 3000, even)] == list(range(0, 3000, 2))
 
 
 def test_title_is_found_too(store: Store) -> None:
