@@ -306,7 +306,7 @@ def _write(
         files=checksums(scratch),
     )
     manifest.write(scratch)
-    return manifest, writer.encoded
+    return manifest, cache.encoded
 
 
 @dataclass(slots=True)
@@ -364,7 +364,6 @@ class _Rows:
             self._base_segments = VectorFile(base.folder / SEGMENT_VECTORS)
         self._waiting: list[Prepared] = []
         self._texts = 0
-        self.encoded = 0
 
     def add(self, entry: Entry) -> None:
         """A new document: cut it up now, encode it with others."""
@@ -391,9 +390,7 @@ class _Rows:
 
     def _encode(self, texts: Sequence[str], vectors: VectorFileWriter) -> None:
         for at in range(0, len(texts), _TEXTS_PER_BLOCK):  # one document alone may be more than a block
-            block = texts[at : at + _TEXTS_PER_BLOCK]
-            self.encoded += self._cache.missing(block, self._encoder)
-            vectors.add(self._cache.encode(block, self._encoder))
+            vectors.add(self._cache.encode(texts[at : at + _TEXTS_PER_BLOCK], self._encoder))
 
 
 def verify_written(folder: Path, manifest: Manifest) -> None:

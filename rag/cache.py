@@ -29,6 +29,8 @@ class EmbeddingCache:
         """Open or make the file. Raises BuildError, here and later, where it is damaged."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self.encoded = 0
+        """Different texts that were not in it and were encoded."""
         self._db = sqlite3.connect(path, isolation_level=None)
         with self._whole():
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -76,6 +78,7 @@ class EmbeddingCache:
                     [(key, vector.astype("<f4").tobytes()) for key, vector in zip(block, vectors, strict=True)],
                 )
                 self._db.execute("COMMIT")
+            self.encoded += len(block)
         return found
 
     def _known(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, Vector]:

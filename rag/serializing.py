@@ -6,15 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rag.errors import QuestionError
 from rag.records import Answer, Document, Passage
 from rag.settings import Effective
 from rag.versions import Manifest
-
-if TYPE_CHECKING:
-    from rag.building import BuildReport  # a question does not pay for what building imports
 
 Json = dict[str, object]
 
@@ -61,11 +57,6 @@ def passage_json(passage: Passage) -> Json:
 def document_json(document: Document) -> Json:
     """What names a document."""
     return {"id": document.id, "title": document.title, "path": document.path, "sha256": document.sha256}
-
-
-def report_json(report: BuildReport) -> Json:
-    """What a build did."""
-    return asdict(report)
 
 
 def info_json(effective: Effective, index_dir: Path, manifest: Manifest | None) -> Json:

@@ -83,9 +83,3 @@ class VectorFile:
         size = max(1, _BLOCK_BYTES // (4 * self.dimension))
         for at in range(rows.start, rows.stop, size):
             yield self.read(range(at, min(at + size, rows.stop)))
-
-
-def read_rows(path: Path) -> Matrix:
-    """All rows of a file. Raises ValueError for a file that is not of this format."""
-    file = VectorFile(path)
-    return file.read(range(file.rows))

@@ -70,25 +70,6 @@ class FaissVectors:
         return result
 
 
-class VectorsWriter:
-    """Collects rows in blocks and writes them as a FAISS index."""
-
-    def __init__(self, dimension: int) -> None:
-        self._index = faiss.IndexFlatIP(dimension)
-
-    def add(self, rows: Matrix) -> None:
-        """Append rows; the first ever added is row 0."""
-        if len(rows):
-            self._index.add(np.ascontiguousarray(rows, dtype=np.float32))
-
-    def write(self, path: Path) -> None:
-        """Write the file. Raises OSError where it cannot be written."""
-        try:
-            faiss.write_index(self._index, str(path))
-        except RuntimeError as error:
-            raise OSError(f"{path.name} could not be written; is the disk full?") from error
-
-
 def brute_force(matrix: Matrix, query: Vector, k: int, within: Sequence[range] | None = None) -> Hits:
     """What `FaissVectors.search` must return, computed with nothing but numpy."""
     rows = np.arange(len(matrix)) if within is None else _chosen(within)

@@ -30,7 +30,7 @@ def test_each_text_is_encoded_once(tmp_path_factory: pytest.TempPathFactory, rou
         assert cache.missing(texts, encoder) == len(set(texts) - seen)
         np.testing.assert_array_equal(cache.encode(texts, encoder), plain.encode_documents(texts))
         seen.update(texts)
-        assert encoder.encoded == len(seen)
+        assert encoder.encoded == cache.encoded == len(seen)
     cache.close()
 
 

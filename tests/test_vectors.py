@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 import faiss
@@ -12,14 +13,14 @@ from hypothesis import strategies as st
 
 from rag.encoding import Matrix, Vector
 from rag.index import Index
-from rag.vectors import FaissVectors, VectorsWriter, brute_force
+from rag.vectorfile import VectorFileWriter
+from rag.vectors import FaissVectors, brute_force
 
 
 def written(matrix: Matrix, folder: Path) -> FaissVectors:
-    writer = VectorsWriter(matrix.shape[1])
-    for block in np.array_split(matrix, 3):
-        writer.add(block)
-    writer.write(folder / "vectors.faiss")
+    with closing(VectorFileWriter(folder / "vectors.faiss", matrix.shape[1])) as writer:
+        for block in np.array_split(matrix, 3):
+            writer.add(block)
     return FaissVectors.read(folder / "vectors.faiss")
 
 
@@ -114,7 +115,8 @@ def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_full_disk_is_an_os_error() -> None:
     """Vectors that cannot be written fail as any file does, not as a bug."""
-    writer = VectorsWriter(1000)
-    writer.add(np.eye(1000, dtype=np.float32))
-    with pytest.raises(OSError, match="could not be written"):
-        writer.write(Path("/dev/full"))
+    writer = VectorFileWriter(Path("/dev/full"), 1000)
+    with pytest.raises(OSError, match="No space"):
+        writer.add(np.eye(1000, dtype=np.float32))
+    with suppress(OSError):
+        writer.close()

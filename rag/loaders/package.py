@@ -57,10 +57,6 @@ class Package:
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
-    def names(self) -> list[str]:
-        """All parts."""
-        return list(self._entries)
-
     def read(self, name: str) -> bytes:
         """The bytes of a part. Its declared size is not trusted: unpacking stops at the limit."""
         entry = self._entries.get(name)

@@ -15,7 +15,7 @@ from rag.errors import BuildError
 from rag.index import Index
 from rag.planning import plan_corpus
 from rag.settings import Settings
-from rag.vectorfile import read_rows
+from rag.vectorfile import VectorFile
 from rag.vectors import FaissVectors
 from rag.verifying import verify
 from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, IndexFolder
@@ -36,15 +36,16 @@ def build(folder: Path, index: Path, encoder: HashingEncoder | None = None, *, s
 
 def everything(index_dir: Path) -> tuple[object, ...]:
     """All that a reader can see of the live version, row by row."""
-    live = IndexFolder(index_dir).live()
-    index = Index.open(live)
+    index = Index.open(IndexFolder(index_dir).live())
     try:
         documents = [(d.path, d.id, d.text, d.anchors, d.source) for d in index.store.documents()]
         chunks = [index.store.chunk(i) for i in range(index.manifest.chunks)]
         segments = index.store.segments(range(index.manifest.segments))
         found = [index.store.search([word], 50) for word in (*WORDS, "number")]
         frequency = [index.store.document_frequency(word) for word in WORDS]
-        rows = [np.asarray(read_rows(live / name)).tobytes() for name in (CHUNK_VECTORS, SEGMENT_VECTORS)]
+        rows = [
+            vectors.rows(range(vectors.count)).tobytes() for vectors in (index.chunk_vectors, index.segment_vectors)
+        ]
     finally:
         index.close()
     return documents, chunks, segments, found, frequency, rows
@@ -104,7 +105,7 @@ def test_another_encoder_or_chunking_never_mixes(tmp_path: Path, folder: Path) -
     report = build(folder, tmp_path / "index", wide)
     assert (report.changes.unchanged, report.chunks) == (12, first.chunks)
     assert wide.encoded > 0
-    assert read_rows(IndexFolder(tmp_path / "index").live() / CHUNK_VECTORS).shape[1] == 32
+    assert VectorFile(IndexFolder(tmp_path / "index").live() / CHUNK_VECTORS).dimension == 32
 
 
 def test_plan_says_what_the_build_then_does(tmp_path: Path, folder: Path) -> None:
@@ -166,7 +167,7 @@ def test_vector_file_is_faiss_own(tmp_path: Path, folder: Path) -> None:
     """What is written row by row is read by FAISS, and holds the same rows."""
     build(folder, tmp_path / "index")
     path = IndexFolder(tmp_path / "index").live() / SEGMENT_VECTORS
-    rows = read_rows(path)
+    rows = np.concatenate(list(VectorFile(path).blocks()))
     opened = FaissVectors.read(path)
     assert opened.count == len(rows)
     assert np.array_equal(opened.rows(range(len(rows))), rows)
