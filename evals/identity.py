@@ -18,9 +18,9 @@ from rag.settings import Settings, load_settings
 
 PACKAGES = (
     "faiss-cpu", "ir-measures", "langchain-text-splitters", "numpy", "onnxruntime", "PyStemmer",
-    "pytrec-eval-terrier", "scipy", "tiktoken", "tokenizers",
+    "pytrec-eval-terrier", "rapidfuzz", "scipy", "tiktoken", "tokenizers",
 )  # fmt: skip
-"""Those that do the arithmetic."""
+"""Those that a number depends on."""
 _NO_INFLUENCE = frozenset({"cache_dir", "keep_versions"})
 """Settings that cannot change a number."""
 _NOT_BUILT_IN = _NO_INFLUENCE | {
@@ -79,7 +79,7 @@ def _imports(source: bytes) -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that do the arithmetic."""
+    """Of Python and of the packages that a number depends on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

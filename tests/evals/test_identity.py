@@ -62,10 +62,10 @@ def test_settings_come_from_the_command_only(tmp_path: Path, monkeypatch: pytest
         settings_from({"pasages": "9"})
 
 
-def test_versions_name_what_does_the_arithmetic() -> None:
+def test_versions_name_what_a_number_depends_on() -> None:
     """Python and every package are there with a version."""
     found = versions()
-    assert {"python", "numpy", "faiss-cpu", "ir-measures", "scipy"} <= found.keys()
+    assert {"python", "numpy", "faiss-cpu", "ir-measures", "rapidfuzz", "scipy"} <= found.keys()
     assert "absent" not in found.values()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from rag.encoding import HashingEncoder
 from rag.errors import UserError
 from rag.versions import CHUNK_VECTORS, IndexFolder
 from rag.watching import follow
+from tests.conftest import REPOSITORY
 
 from .test_updates import folder, write
 
@@ -128,6 +131,13 @@ def test_doctor_names_what_is_not_well(run: Run, folder: Path, tmp_path: Path) -
     assert code == (0 if report["ok"] else 1)
 
 
+def test_doctor_looks_at_every_dependency() -> None:
+    """The packages it looks for are those that the project names."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [re.split("[^A-Za-z0-9-]", dependency)[0] for dependency in project["dependencies"]]
+    assert named == doctor._PACKAGES
+
+
 def test_doctor_sees_a_port_in_use() -> None:
     """A port that someone listens on is named, with another one."""
     import socket
@@ -136,7 +146,7 @@ def test_doctor_sees_a_port_in_use() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        check = doctor._port("127.0.0.1", port)
+        check = doctor._port(port)
     assert (check.ok, f"--port {port + 1}" in check.said) == (False, True)
 
 
