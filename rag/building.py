@@ -125,7 +125,7 @@ def build_corpus(
         Stash(folder.cache / "documents.sqlite") as stash,
         Isolated() as isolated,
     ):
-        corpus = scan(roots, max_file_bytes(settings), live.store if live else None, stash, isolated)
+        corpus = scan(roots, index_dir, max_file_bytes(settings), live.store if live else None, stash, isolated)
         check_found(roots, corpus)
         if strict and (losses := losses_of(corpus)):
             raise Incomplete(losses)

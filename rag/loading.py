@@ -167,19 +167,19 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a named pipe must not stop the build
 
 
-def find_files(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
+def find_files(roots: Sequence[Path], index_dir: Path | None = None) -> tuple[list[CorpusFile], list[Skipped]]:
     """The files of a corpus: each root is a folder, searched through, or a file. Sorted by path.
 
-    Hidden files, `sources.toml`, and files of kinds that are not read are passed over; the last are
-    reported. Links that lead out of their folder are not followed. Raises BuildError for a root that is
-    not there.
+    Hidden files, `sources.toml`, the index where it lies below a root, and files of kinds that are not read are
+    passed over; the last are reported. Links that lead out of their folder are not followed. Raises BuildError for a
+    root that is not there.
     """
     files: dict[str, CorpusFile] = {}
     skipped: list[Skipped] = []
     for root in roots:
         if _is(root, Path.is_dir):
             entries = read_sources(root)
-            for location in _walk(root, skipped):
+            for location in _walk(root, index_dir, skipped):
                 relative = location.relative_to(root).as_posix()
                 path = _free_path(_shown(relative), root, files)
                 if location.suffix.lower() in ENDINGS:
@@ -229,18 +229,23 @@ def _free_path(path: str, folder: Path, taken: Mapping[str, object]) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-def _walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
+def _walk(root: Path, index_dir: Path | None, skipped: list[Skipped]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
         skipped.append(Skipped(_relative(Path(error.filename), root), f"cannot be read: {error.strerror}"))
 
     real_root = os.path.realpath(root)
+    index = os.path.realpath(index_dir) if index_dir is not None else ""
     for folder, folders, names in os.walk(root, onerror=unreadable):
         links = [name for name in folders if (Path(folder) / name).is_symlink() and not name.startswith(".")]
         skipped.extend(
             Skipped(_relative(Path(folder) / name, root), "is a link to a folder, which is not followed")
             for name in sorted(links)
         )
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(folder, name)) != index
+        )
         for name in sorted(names):
             location = Path(folder) / name
             if name.startswith(".") or name == FILE_NAME:

@@ -52,7 +52,7 @@ def plan_corpus(
     cache_file = folder.cache / "embeddings.sqlite"
     try:
         with Stash(None) as stash, Isolated() as isolated:
-            corpus = scan(roots, max_file_bytes(settings), live.store if live else None, stash, isolated)
+            corpus = scan(roots, index_dir, max_file_bytes(settings), live.store if live else None, stash, isolated)
             check_found(roots, corpus)
             encoder = open_encoder()
             fits = live is not None and live.fits(settings, encoder.card)

@@ -98,12 +98,14 @@ class Corpus:
         return digest.hexdigest()
 
 
-def scan(roots: Sequence[Path], max_bytes: int, live: Store | None, stash: Stash, isolated: Isolated) -> Corpus:
-    """Find and read all files. Those that cannot be read are in `skipped`, each with its reason.
+def scan(
+    roots: Sequence[Path], index_dir: Path, max_bytes: int, live: Store | None, stash: Stash, isolated: Isolated
+) -> Corpus:
+    """Find and read all files but those of the index. Those that cannot be read are in `skipped`, with the reason.
 
     Raises BuildError for a root that is not there, SourcesError where a `sources.toml` cannot be used.
     """
-    files, skipped = find_files(roots)
+    files, skipped = find_files(roots, index_dir)
     corpus = Corpus(skipped=skipped, unused=unused_entries(roots))
     kept = {known.load_key: known for known in live.kept() if known.load_key} if live is not None else {}
     taken: dict[str, str] = {}  # document id to path

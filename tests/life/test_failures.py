@@ -199,8 +199,8 @@ def test_damaged_document_in_the_stash_is_named(tmp_path: Path) -> None:
 def test_file_deleted_while_the_build_reads(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is gone once its turn comes is reported, and the rest is indexed."""
 
-    def found_then_gone(roots: Sequence[Path]) -> tuple[list[CorpusFile], list[Skipped]]:
-        found = find_files(roots)
+    def found_then_gone(roots: Sequence[Path], index_dir: Path) -> tuple[list[CorpusFile], list[Skipped]]:
+        found = find_files(roots, index_dir)
         (folder / "05.md").unlink()
         return found
 

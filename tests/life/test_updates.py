@@ -173,6 +173,18 @@ def test_vector_file_is_faiss_own(tmp_path: Path, folder: Path) -> None:
     assert np.array_equal(opened.rows(range(len(rows))), rows)
 
 
+def test_index_within_the_folder_is_no_part_of_it(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built again beside its documents, an index neither holds nor reports its own files; planning does the same."""
+    monkeypatch.chdir(folder)
+    for _ in range(2):
+        report = build(Path(), Path("index"))
+        assert (report.documents, report.skipped) == (12, ())
+    assert report.unchanged
+    assert plan_corpus([folder], folder / "index", Settings(), HashingEncoder).skipped == ()
+
+
 def test_hostile_names(tmp_path: Path) -> None:
     """Names with line ends, dots, emoji and 255 bytes are indexed under the name they have."""
     folder = tmp_path / "source"
