@@ -32,15 +32,15 @@ def index(given: argparse.Namespace, effective: Effective) -> int:
         return _plan(given, effective)
     if given.watch:
         return _watch(given, effective)
-    return _build(given, effective)
+    return _build(given, effective, _encoder(effective))
 
 
-def _build(given: argparse.Namespace, effective: Effective, *, quiet: bool = False) -> int:
+def _build(
+    given: argparse.Namespace, effective: Effective, opener: Callable[[], Encoder], *, quiet: bool = False
+) -> int:
     try:
         with _progress() as watch:
-            report = build_corpus(
-                given.paths, given.index, effective.settings, _encoder(effective), watch, strict=given.strict
-            )
+            report = build_corpus(given.paths, given.index, effective.settings, opener, watch, strict=given.strict)
     except Incomplete as error:
         for loss in error.losses:
             note(f"would be left out: {loss}")
@@ -90,9 +90,11 @@ def _plan(given: argparse.Namespace, effective: Effective) -> int:
 def _watch(given: argparse.Namespace, effective: Effective) -> int:
     from rag.watching import follow
 
+    opener = _encoder(effective)
+
     def build() -> None:
         try:
-            _build(given, effective, quiet=True)
+            _build(given, effective, opener, quiet=True)
         except RagError as error:  # the next change may mend it; the live index is as it was
             note(f"rag: {error}")
 

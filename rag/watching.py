@@ -25,12 +25,18 @@ def follow(
     missing = next((root for root in roots if not root.exists()), None)
     if missing is not None:
         raise UserError(f"There is no file or folder {str(missing)!r} to watch.")
+    changes = _changes(roots, index_dir, stopped)
+    next(changes, None)  # it watches from here on
     build()
-    for _ in _changes(roots, index_dir, stopped):
-        build()
+    for changed in changes:
+        if changed:
+            build()
 
 
-def _changes(roots: Sequence[Path], index_dir: Path, stopped: threading.Event | None) -> Iterator[object]:
+def _changes(
+    roots: Sequence[Path], index_dir: Path, stopped: threading.Event | None
+) -> Iterator[set[tuple[Change, str]]]:
+    """What has changed, again and again; nothing where nothing has for a moment."""
     index = str(index_dir.resolve())
 
     class _Documents(DefaultFilter):
@@ -43,6 +49,8 @@ def _changes(roots: Sequence[Path], index_dir: Path, stopped: threading.Event | 
         watch_filter=_Documents(),
         debounce=_SETTLE_MS,
         step=100,
+        rust_timeout=100,
+        yield_on_timeout=True,
         stop_event=stopped,
         raise_interrupt=True,
         recursive=True,

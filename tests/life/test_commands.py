@@ -150,27 +150,51 @@ def test_doctor_sees_a_port_in_use() -> None:
     assert (check.ok, f"--port {port + 1}" in check.said) == (False, True)
 
 
-def test_watch_follows_a_folder(tmp_path: Path, folder: Path) -> None:
-    """A change is built once it has settled; what happens in the index folder is not a change."""
+def test_watch_follows_a_folder(folder: Path) -> None:
+    """A change is built once it has settled, one during the first build too; the index folder's are no changes."""
     index = folder / "index"
     index.mkdir()
     stopped, built = threading.Event(), list[float]()
-    thread = threading.Thread(target=follow, args=([folder], index, lambda: built.append(time.time()), stopped))
+
+    def build() -> None:
+        (index / "CURRENT").write_text(str(len(built)))
+        if not built:
+            write(folder, "00.md", 98)
+        built.append(time.time())
+
+    thread = threading.Thread(target=follow, args=([folder], index, build, stopped))
     thread.start()
     try:
-        _until(lambda: len(built) == 1)
-        time.sleep(0.5)
-        (index / "CURRENT").write_text("x")
-        write(folder, "00.md", 99)
         _until(lambda: len(built) == 2)
+        write(folder, "00.md", 99)
+        _until(lambda: len(built) == 3)
         (index / "CURRENT").write_text("y")
         (folder / ".hidden.md").write_text("y")
         time.sleep(1.5)
-        assert len(built) == 2
+        assert len(built) == 3
     finally:
         stopped.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_watch_opens_the_encoder_once(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it builds."""
+    opened = list[HashingEncoder]()
+
+    def open_encoder(*_: object) -> HashingEncoder:
+        opened.append(HashingEncoder())
+        return opened[-1]
+
+    def follow_two_changes(_roots: object, _index: object, build: Callable[[], None]) -> None:
+        for seed in (50, 51):
+            write(folder, "00.md", seed)
+            build()
+
+    monkeypatch.setattr("rag.upkeep.open_encoder", open_encoder)
+    monkeypatch.setattr("rag.watching.follow", follow_two_changes)
+    assert run("index", str(folder), "--watch")[1].count("is live") == 2
+    assert len(opened) == 1
 
 
 def test_watching_what_is_not_there(tmp_path: Path) -> None:
