@@ -80,7 +80,8 @@ class Asking:
         question = question[: self.settings.max_question_characters + 1]
         refusal = self._refusal(request)
         if refusal:
-            chat.change(chat.conversation.with_turn(Turn(question[:-1] or question, notice=refusal)))
+            turn = Turn(question[: self.settings.max_question_characters], notice=refusal)
+            chat.change(chat.conversation.with_turn(turn))
             yield self.outputs.done(chat, box=box)
             return
         earlier = chat.conversation

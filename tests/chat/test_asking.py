@@ -187,7 +187,7 @@ def test_a_question_that_nobody_waits_for_any_more_is_not_answered(tmp_path: Pat
 
 
 def test_more_questions_than_slots_get_a_polite_answer(tmp_path: Path) -> None:
-    """The one too many is told to come again, and keeps no slot."""
+    """The one too many is told to come again, and keeps no slot; the question stays, to be asked again as it was."""
 
     async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
         first = asking.submit(BUILT, OpenChat(), REQUEST)
@@ -198,6 +198,7 @@ def test_more_questions_than_slots_get_a_polite_answer(tmp_path: Path) -> None:
 
     chat, _ = played(tmp_path, play, slots=1)
     assert [turn.notice for turn in chat.conversation.turns] == [ENGLISH.busy]
+    assert questions(chat) == [STRIKE]
 
 
 def test_too_many_questions_of_one_address_get_a_polite_answer(tmp_path: Path) -> None:
@@ -211,6 +212,7 @@ def test_too_many_questions_of_one_address_get_a_polite_answer(tmp_path: Path) -
 
     chat, backend = played(tmp_path, play)
     assert [turn.notice for turn in chat.conversation.turns] == ["", ENGLISH.too_fast]
+    assert questions(chat) == [BUILT, STRIKE]
     assert len(backend.asked) == 1
 
 
