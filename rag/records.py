@@ -78,7 +78,7 @@ class Document:
     @property
     def title(self) -> str:
         """The title as a person would cite it; the file name where none is known."""
-        return self.source.title or self.path.rsplit("/", 1)[-1]
+        return self.source.title.strip() or self.path.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True, slots=True)
