@@ -44,6 +44,8 @@ class Turn:
     vote: bool | None = None
     answer: Answer | None = None
     """All that is known of the answer; None for a conversation that a browser brought back."""
+    version: str = ""
+    """Index version that the quotes were cut from; empty where nothing was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,15 @@ class Conversation:
 def answered(question: str, answer: Answer) -> Turn:
     """The turn that shows an answer."""
     closest = tuple(Place(p.document, p.start, p.end) for p in answer.passages[:3]) if answer.abstained else ()
-    return Turn(question, answer.text, answer.citations, closest, answer.abstained, answer=answer)
+    return Turn(
+        question,
+        answer.text,
+        answer.citations,
+        closest,
+        answer.abstained,
+        answer=answer,
+        version=answer.index_version,
+    )
 
 
 def to_stored(conversation: Conversation) -> dict[str, object]:
@@ -126,6 +136,7 @@ def _turn(backend: Backend, record: dict[object, object]) -> Turn:
         tuple(place for place in closest if place is not None),
         record.get("abstained") is True,
         lost=len(refs) - len(citations),
+        version=backend.version,
     )
 
 

@@ -140,7 +140,7 @@ class Texts:
     export_markdown: str = "Markdown"
     export_html: str = "Web page to print"
     export_heading: str = "References"
-    export_made: str = "Quotes are word for word from index version {version}."
+    export_made: str = "Quotes are word for word from index version {versions}."
     export_empty: str = "There is nothing to export yet."
     you_asked: str = "Question"
     copied: str = "Copied"
