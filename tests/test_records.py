@@ -41,4 +41,4 @@ def test_title_falls_back_to_the_file_name() -> None:
 
 def test_passage_text_is_the_stretch() -> None:
     """A passage shows exactly its characters."""
-    assert Passage(1, 0.5, DOCUMENT, 4, 8, PassageScores(None, None, None, 0.5)).text == "toll"
+    assert Passage(1, 0.5, DOCUMENT, 4, 8, PassageScores(0.5, 0.5, None, 0.5)).text == "toll"

@@ -113,7 +113,8 @@ class Texts:
     keywords: str = "Words"
     fused: str = "Together"
     passages_help: str = (
-        "Meaning and best part compare vectors (−1 to 1), words is BM25, and together is what the ranking sorts by."
+        "Meaning and best part compare vectors (−1 to 1), words is BM25, and together adds what stands around. "
+        "The passages are in order of it, unless a reader has put them in another."
     )
     timings: str = "Time of each stage"
     stage: str = "Stage"

@@ -101,7 +101,7 @@ class SmallBackend:
                     found.append((len(wanted & words), item, match.start(), match.end()))
         found.sort(key=lambda row: -row[0])
         return tuple(
-            Passage(rank, score / 10, item, start, end, PassageScores(score / 10, None, float(score), score / 10))
+            Passage(rank, score / 10, item, start, end, PassageScores(score / 10, score / 10, float(score), score / 10))
             for rank, (score, item, start, end) in enumerate(found[: k or 4], 1)
         )
 
