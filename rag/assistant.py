@@ -124,9 +124,9 @@ class Assistant:
     def ask(self, question: str, history: Sequence[str] = (), documents: Sequence[str] | None = None) -> Answer:
         """Answer a question, or say that the documents do not.
 
-        `history` are the earlier questions of the conversation, oldest first; `documents` limits the answer to
-        documents of these ids. Raises QuestionError for a question that is empty or too long, and UserError
-        for an id that is not in the index.
+        `history` are the earlier questions of the conversation, oldest first, each read as far as a question may
+        go; `documents` limits the answer to documents of these ids. Raises QuestionError for a question that is empty
+        or too long, and UserError for an id that is not in the index.
         """
         index, clock = self._index, _Clock()
         question = self._checked(question)
@@ -185,7 +185,8 @@ class Assistant:
     def _understood(self, index: Index, question: str, history: Sequence[str]) -> Query:
         """The question, spelt as the documents spell it, with what the earlier ones add."""
         spelt = corrected(question, index, self._encoder, self._analyzer)
-        return understand(spelt, history, self._encoder, self._analyzer)
+        earlier = [item[: self._settings.max_question_characters] for item in history]
+        return understand(spelt, earlier, self._encoder, self._analyzer)
 
     def search(self, query: str, k: int | None = None, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
         """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not."""

@@ -179,6 +179,14 @@ def test_too_long_question_is_refused_with_the_limit(assistant: Assistant) -> No
     assistant.ask("x" * 2000)
 
 
+def test_earlier_questions_are_read_as_far_as_a_question_may_go(assistant: Assistant) -> None:
+    """What follows in them changes nothing and costs nothing."""
+    earlier = "What is the digital Silk Road? ".ljust(Settings().max_question_characters)
+    expected, _ = assistant.consider("Why is it important?", [earlier])
+    found, _ = assistant.consider("Why is it important?", [earlier + "lorikeets " * 30_000])
+    assert (found.alone, found.stems) == (expected.alone, expected.stems)
+
+
 def test_long_questions_can_be_allowed(real_index_dir: Path, real_settings: Settings) -> None:
     """With the limit raised, a question of 100,000 characters and 15,000 words is answered, not an SQL error."""
     words = " ".join(f"w{i}" for i in range(16_000))[:99_000] + " digital economy"
