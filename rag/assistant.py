@@ -22,7 +22,7 @@ from rag.freshness import Freshness
 from rag.index import Index
 from rag.quoting import rules_for, select_quotes
 from rag.reading import Reader, reread
-from rag.records import Answer, Document, Passage
+from rag.records import Answer, Document, Listed, Passage
 from rag.retrieval import Retrieved, retrieve
 from rag.scoring import RANKING, Query
 from rag.segmenting import word_count
@@ -114,6 +114,10 @@ class Assistant:
     def documents(self) -> tuple[Document, ...]:
         """All documents, in order of their paths."""
         return tuple(self._index.store.documents())
+
+    def catalogue(self) -> tuple[Listed, ...]:
+        """What there is to say of each document, in order of their paths; cheap from the second time on."""
+        return self._index.store.catalogue
 
     def document(self, document_id: str) -> Document | None:
         """A document by id; None where the index has none of that id."""
@@ -240,8 +244,8 @@ class Assistant:
 
     def suggestions(self, near: Sequence[Document] = ()) -> tuple[str, ...]:
         """Questions that the documents answer, as their sources name them: those of the documents `near` first."""
-        documents = [*near, *self.documents()]
-        return tuple(dict.fromkeys(question for document in documents for question in document.source.questions))
+        sources = [*(document.source for document in near), *(item.source for item in self.catalogue())]
+        return tuple(dict.fromkeys(question for source in sources for question in source.questions))
 
     def refresh(self) -> bool:
         """Go over to a newer version where there is one that opens; True where it did. Answers under way keep theirs.
@@ -279,7 +283,7 @@ class Assistant:
         for document_id in documents:
             number = index.store.document_number(document_id)
             if number is None:
-                known = ", ".join(d.id for d in self.documents()[:20])
+                known = ", ".join(d.id for d in index.store.kept()[:20])
                 raise UserError(f"There is no document {document_id!r} in the index. Documents: {known}.")
             ranges.append(index.store.chunk_range(number))
         return ranges

@@ -82,6 +82,26 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A document as a list of all shows it, without its text."""
+
+    id: str
+    path: str
+    sha256: str
+    title: str
+    source: Source
+    characters: int
+    words: int
+    """What white space parts."""
+
+    @classmethod
+    def of(cls, document: Document) -> Listed:
+        """The entry of a document."""
+        size, words = len(document.text), len(document.text.split())
+        return cls(document.id, document.path, document.sha256, document.title, document.source, size, words)
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A stretch of a document that is embedded and searched as one."""
 

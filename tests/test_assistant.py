@@ -22,7 +22,7 @@ from rag.building import build, build_corpus
 from rag.encoding import HashingEncoder, OnnxEncoder
 from rag.errors import IndexUnavailable, QuestionError, UserError
 from rag.index import Index
-from rag.records import Answer, Document, Source
+from rag.records import Answer, Document, Listed, Source
 from rag.settings import Settings
 from rag.versions import IndexFolder
 from tests.conftest import REPOSITORY, SEEDS
@@ -255,6 +255,8 @@ def test_documents_and_suggestions(assistant: Assistant) -> None:
     documents = assistant.documents()
     assert all(assistant.document(document.id) == document for document in documents)
     assert assistant.document("gone") is None
+    assert assistant.catalogue() == tuple(Listed.of(document) for document in documents)
+    assert assistant.catalogue() is assistant.catalogue(), "the texts are read once only"
     suggested = assistant.suggestions([documents[3]])
     assert suggested[: len(documents[3].source.questions)] == documents[3].source.questions
     assert len(suggested) == len(set(suggested)) == sum(len(d.source.questions) for d in documents)

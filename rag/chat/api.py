@@ -84,10 +84,10 @@ def endpoints(backend: Backend, limiter: Limiter, slots: Slots, texts: Texts) ->
             lambda: [
                 {
                     **document_json(d),
-                    "characters": len(d.text),
+                    "characters": d.characters,
                     **{k: v for k, v in asdict(d.source).items() if v and k != "title"},
                 }
-                for d in backend.documents()
+                for d in backend.catalogue()
             ],
         )
 

@@ -195,6 +195,7 @@ def _refresh(backend: Backend, stopped: threading.Event) -> None:
     while not stopped.wait(REFRESH_S):
         try:
             if backend.refresh():
+                backend.catalogue()  # read here, not while somebody waits
                 print(f"Now answering from index version {backend.version}.", file=sys.stderr, flush=True)
         except RagError as error:
             if str(error) != said:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rag.answering import cite, compose
 from rag.errors import QuestionError
-from rag.records import Anchor, AnchorKind, Answer, Document, Passage, PassageScores, Quote, Signal, Source
+from rag.records import Anchor, AnchorKind, Answer, Document, Listed, Passage, PassageScores, Quote, Signal, Source
 
 MARKUP = (
     '<img src=x onerror="window.pwned=1"><script>window.pwned=2</script> ![leak](https://evil.example/leak.png) '
@@ -77,6 +77,9 @@ class SmallBackend:
 
     def documents(self) -> Sequence[Document]:
         return tuple(self._documents.values())
+
+    def catalogue(self) -> Sequence[Listed]:
+        return [Listed.of(document) for document in self.documents()]
 
     def document(self, document_id: str) -> Document | None:
         return self._documents.get(document_id)

@@ -18,6 +18,7 @@ from rag.chat.asking import Asking
 from rag.chat.conversation import Conversation, Turn
 from rag.chat.feedback import FeedbackFile
 from rag.chat.handlers import make_handlers
+from rag.chat.library import library_view
 from rag.chat.limits import Limiter, Rate, Slots
 from rag.chat.open_chat import OpenChat
 from rag.chat.texts import ENGLISH
@@ -132,6 +133,27 @@ def test_stop_between_two_quotes_keeps_those_shown(tmp_path: Path, monkeypatch: 
     assert len(turn.citations) == 2
     assert turn.text.endswith(ENGLISH.stopped)
     assert turn.shown is None
+
+
+def test_no_text_is_read_to_list_choose_and_ask_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corpus may have thousands: what only needs their ids or titles gets along with the catalogue."""
+    ids = [document.id for document in SmallBackend().documents()]
+
+    async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
+        monkeypatch.setattr(backend, "document", None)
+        listed = backend.catalogue()
+        monkeypatch.setattr(backend, "catalogue", lambda: listed)
+        monkeypatch.setattr(backend, "documents", None)
+        backend.let_go.set()
+        assert library_view(listed, (), ENGLISH).count("data-document") == len(ids)
+        _, scope, _ = await asking.choose(chat, gr.EventData(None, {"documents": ids[1:]}))
+        assert f"{len(ids) - 1} of {len(ids)}" in scope
+        await to_the_end(asking.submit(BUILT, chat, REQUEST))
+        await asking.restore(chat, gr.EventData(None, {"conversation": {"documents": ids[:1]}}))
+
+    chat, backend = played(tmp_path, play)
+    assert chat.conversation.documents == (ids[0],)
+    assert [documents for *_, documents in backend.asked] == [tuple(ids[1:])]
 
 
 def test_documents_chosen_while_an_answer_is_made_stay_chosen(tmp_path: Path) -> None:
