@@ -76,16 +76,14 @@ class Asking:
         if not question:
             yield self.outputs.done(chat)
             return
-        # One character more than is read, so that the backend says what is wrong.
-        question = question[: self.settings.max_question_characters + 1]
+        kept = question[: self.settings.max_question_characters]
         refusal = self._refusal(request)
         if refusal:
-            turn = Turn(question[: self.settings.max_question_characters], notice=refusal)
-            chat.change(chat.conversation.with_turn(turn))
+            chat.change(chat.conversation.with_turn(Turn(kept, notice=refusal)))
             yield self.outputs.done(chat, box=box)
             return
         earlier = chat.conversation
-        number = chat.ask(Turn(question, pending=True))
+        number = chat.ask(Turn(kept, pending=True))
         work = asyncio.get_running_loop().run_in_executor(self.workers, self._answer, question, earlier)
         try:
             async with aclosing(self._as_it_comes(work, number, chat, box)) as updates:

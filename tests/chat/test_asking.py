@@ -238,6 +238,20 @@ def test_too_many_questions_of_one_address_get_a_polite_answer(tmp_path: Path) -
     assert len(backend.asked) == 1
 
 
+def test_a_question_that_is_too_long_is_told_its_length_and_kept_as_far_as_it_is_read(tmp_path: Path) -> None:
+    """The backend, which says what is wrong, gets to see all of it."""
+    long = "harbour " * 600
+
+    async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
+        backend.let_go.set()
+        await to_the_end(asking.submit(long, chat, REQUEST))
+
+    chat, backend = played(tmp_path, play)
+    assert [question for question, *_ in backend.asked] == [long.strip()]
+    (turn,) = chat.conversation.turns
+    assert (turn.question, turn.notice[:21]) == (long[:2000], "The question has too ")
+
+
 def test_examples_follow_a_newer_index(tmp_path: Path) -> None:
     """A page that is opened, or a chat that is begun, after the index was renewed offers what the new one answers."""
 
