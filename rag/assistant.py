@@ -22,7 +22,7 @@ from rag.freshness import Freshness
 from rag.index import Index
 from rag.quoting import rules_for, select_quotes
 from rag.reading import Reader, reread
-from rag.records import Answer, Document, Passage
+from rag.records import Answer, Document, Listed, Passage
 from rag.retrieval import Retrieved, retrieve
 from rag.scoring import RANKING, Query
 from rag.segmenting import word_count
@@ -115,6 +115,10 @@ class Assistant:
         """All documents, in order of their paths."""
         return tuple(self._index.store.documents())
 
+    def catalogue(self) -> tuple[Listed, ...]:
+        """What there is to say of each document, in order of their paths; cheap from the second time on."""
+        return self._index.store.catalogue
+
     def document(self, document_id: str) -> Document | None:
         """A document by id; None where the index has none of that id."""
         store = self._index.store
@@ -124,9 +128,9 @@ class Assistant:
     def ask(self, question: str, history: Sequence[str] = (), documents: Sequence[str] | None = None) -> Answer:
         """Answer a question, or say that the documents do not.
 
-        `history` are the earlier questions of the conversation, oldest first; `documents` limits the answer to
-        documents of these ids. Raises QuestionError for a question that is empty or too long, and UserError
-        for an id that is not in the index.
+        `history` are the earlier questions of the conversation, oldest first, each read as far as a question may
+        go; `documents` limits the answer to documents of these ids. Raises QuestionError for a question that is empty
+        or too long, and UserError for an id that is not in the index.
         """
         index, clock = self._index, _Clock()
         question = self._checked(question)
@@ -185,7 +189,8 @@ class Assistant:
     def _understood(self, index: Index, question: str, history: Sequence[str]) -> Query:
         """The question, spelt as the documents spell it, with what the earlier ones add."""
         spelt = corrected(question, index, self._encoder, self._analyzer)
-        return understand(spelt, history, self._encoder, self._analyzer)
+        earlier = [item[: self._settings.max_question_characters] for item in history]
+        return understand(spelt, earlier, self._encoder, self._analyzer)
 
     def search(self, query: str, k: int | None = None, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
         """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not."""
@@ -239,8 +244,8 @@ class Assistant:
 
     def suggestions(self, near: Sequence[Document] = ()) -> tuple[str, ...]:
         """Questions that the documents answer, as their sources name them: those of the documents `near` first."""
-        documents = [*near, *self.documents()]
-        return tuple(dict.fromkeys(question for document in documents for question in document.source.questions))
+        sources = [*(document.source for document in near), *(item.source for item in self.catalogue())]
+        return tuple(dict.fromkeys(question for source in sources for question in source.questions))
 
     def refresh(self) -> bool:
         """Go over to a newer version where there is one that opens; True where it did. Answers under way keep theirs.
@@ -278,7 +283,7 @@ class Assistant:
         for document_id in documents:
             number = index.store.document_number(document_id)
             if number is None:
-                known = ", ".join(d.id for d in self.documents()[:20])
+                known = ", ".join(d.id for d in index.store.kept()[:20])
                 raise UserError(f"There is no document {document_id!r} in the index. Documents: {known}.")
             ranges.append(index.store.chunk_range(number))
         return ranges

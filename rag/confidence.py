@@ -97,8 +97,8 @@ def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str,
         }
     return {
         **read,
-        "best_segment": max(passage.scores.segment or 0.0 for passage in retrieved.passages),
-        "best_passage": max(passage.scores.dense or 0.0 for passage in retrieved.passages),
+        "best_segment": max(passage.scores.segment for passage in retrieved.passages),
+        "best_passage": max(passage.scores.dense for passage in retrieved.passages),
         "said_and_meant": max(
             segment.cosine * share(_stems(inside[max(0, i - 1) : i + 2]))
             for inside in retrieved.inside

@@ -78,7 +78,27 @@ class Document:
     @property
     def title(self) -> str:
         """The title as a person would cite it; the file name where none is known."""
-        return self.source.title or self.path.rsplit("/", 1)[-1]
+        return self.source.title.strip() or self.path.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A document as a list of all shows it, without its text."""
+
+    id: str
+    path: str
+    sha256: str
+    title: str
+    source: Source
+    characters: int
+    words: int
+    """What white space parts."""
+
+    @classmethod
+    def of(cls, document: Document) -> Listed:
+        """The entry of a document."""
+        size, words = len(document.text), len(document.text.split())
+        return cls(document.id, document.path, document.sha256, document.title, document.source, size, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +112,16 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class PassageScores:
-    """Why a passage ranks where it does. Each is None where that search did not find the passage."""
+    """What retrieval has to say for a passage. Of several chunks or segments it is the best one's."""
 
-    dense: float | None
-    """Cosine of the question and the chunk, in [-1, 1]."""
-    segment: float | None
-    """Highest cosine of the question and a segment of the chunk, in [-1, 1]."""
+    dense: float
+    """Cosine of the question and a chunk, in [-1, 1]."""
+    segment: float
+    """Cosine of the question and a segment, in [-1, 1]."""
     keyword: float | None
-    """BM25, 0 or more; higher is better."""
+    """BM25 of a chunk, 0 or more, higher is better; None where keyword search did not name it."""
     fused: float
-    """The three, normalised and averaged: what the ranking sorts by."""
+    """Score of a segment, by these, its words and its surroundings: it ranks the passages where there is no reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +131,7 @@ class Passage:
     rank: int
     """From 1."""
     score: float
-    """The fused score; comparable within one question only."""
+    """What ranks the passage: the fused score, or what a reader made of it. Comparable within one question only."""
     document: Document
     start: int
     end: int

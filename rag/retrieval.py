@@ -35,8 +35,6 @@ class Retrieved:
     """The segments of each passage, in reading order."""
     idf: dict[str, float]
     """Rarity of each of the question's stems."""
-    best_bm25: float
-    """Highest BM25 of any chunk; 0 where none holds a stem."""
     answering: tuple[float, ...] = ()
     """How likely each passage answers, in [0, 1], as the reader has it; empty where there is no reader."""
     sure: bool = False
@@ -61,11 +59,11 @@ def retrieve(
     rarity = {stem: idf(index, stem) for stem in query.stems}
     chunks, keyword = _candidates(index, query, max(_MIN_DEPTH, 2 * k), within)
     if not chunks:
-        return Retrieved((), (), rarity, 0.0)
+        return Retrieved((), (), rarity)
     places = _neighbourhood(index, chunks[: max(_MIN_PLACES, k)])
     scored = score_segments(index, query, places, keyword, rarity, weights or Weights())
     passages, inside = _passages(index, scored, keyword, k, characters, least, query.vector)
-    return Retrieved(passages, inside, rarity, max(keyword.values(), default=0.0))
+    return Retrieved(passages, inside, rarity)
 
 
 def _candidates(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rag.errors import QuestionError
-from rag.records import Answer, Document, Passage
+from rag.records import Answer, Document, Listed, Passage
 from rag.settings import Effective
 from rag.versions import Manifest
 
@@ -54,7 +54,7 @@ def passage_json(passage: Passage) -> Json:
     }
 
 
-def document_json(document: Document) -> Json:
+def document_json(document: Document | Listed) -> Json:
     """What names a document."""
     return {"id": document.id, "title": document.title, "path": document.path, "sha256": document.sha256}
 

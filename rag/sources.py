@@ -68,7 +68,7 @@ def _entry(path: Path, name: str, table: object) -> SourceEntry:
         else:
             if isinstance(value, bool | list | dict):
                 raise SourcesError(f"{where}: {key} must be a text.")
-            values[key] = str(value)  # a TOML date prints as ISO 8601
+            values[key] = str(value).strip()  # a TOML date prints as ISO 8601
     turns = table.get("turns", [])
     if not isinstance(turns, list) or not all(
         isinstance(turn, dict) and set(turn) == {"speaker", "from"} and all(isinstance(v, str) for v in turn.values())

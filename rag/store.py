@@ -13,12 +13,12 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag.records import Anchor, AnchorKind, Chunk, Document, Source, Span
+from rag.records import Anchor, AnchorKind, Chunk, Document, Listed, Source, Span
 
 if TYPE_CHECKING:
     from rag.preparing import Prepared  # only writing needs what it imports: half the cold start of a question
@@ -315,6 +315,11 @@ class Store:
         """All documents, in order of their paths."""
         for number in range(self.count("documents")):
             yield self.document(number)
+
+    @cached_property
+    def catalogue(self) -> tuple[Listed, ...]:
+        """An entry for each document, in order of their paths. Every text is read, but the first time only."""
+        return tuple(Listed.of(self._document(number)) for number in range(self.count("documents")))
 
     def document_number(self, document_id: str) -> int | None:
         """The number of a document, None where it is not in the index."""

@@ -7,6 +7,7 @@ found by one is found by all.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,10 +50,12 @@ class Term:
 
 
 class Analyzer:
-    """Cuts texts into terms. Holds the stemmer, so make one and pass it on; not for use by two threads at once."""
+    """Cuts texts into terms. Remembers stems, so make one and pass it on. Safe for use by several threads."""
 
     def __init__(self) -> None:
-        self._stemmer = Stemmer.Stemmer("english", 100_000)
+        self._stemmer = Stemmer.Stemmer("english", 0)
+        self._one_at_a_time = threading.Lock()  # a stemmer has a state of its own
+        self._stem = lru_cache(maxsize=100_000)(self._stem_of)
         self._stems = lru_cache(maxsize=100_000)(self._stems_of)
 
     def terms(self, text: str) -> list[Term]:
@@ -67,13 +70,18 @@ class Analyzer:
                 continue
             if word.endswith("'s"):
                 word = word[:-2]
-            found.append(Term(self._stemmer.stemWord(word), word, match.start(), match.end()))
+            found.append(Term(self._stem(word), word, match.start(), match.end()))
         return found
 
     def index_text(self, text: str) -> str:
         """The text as the keyword index stores it: stems separated by spaces."""
         # Word by word from a memory, without the places: a build spends a quarter of the time on it that terms take.
         return " ".join(map(self._stems, _WORD.findall(text)))
+
+    def _stem_of(self, word: str) -> str:
+        with self._one_at_a_time:
+            stem: str = self._stemmer.stemWord(word)
+        return stem
 
     def _stems_of(self, word: str) -> str:
         """The stems of one match of _WORD, which alone is matched as it is within a text."""

@@ -22,7 +22,7 @@ from rag.building import build, build_corpus
 from rag.encoding import HashingEncoder, OnnxEncoder
 from rag.errors import IndexUnavailable, QuestionError, UserError
 from rag.index import Index
-from rag.records import Answer, Document, Source
+from rag.records import Answer, Document, Listed, Source
 from rag.settings import Settings
 from rag.versions import IndexFolder
 from tests.conftest import REPOSITORY, SEEDS
@@ -179,6 +179,14 @@ def test_too_long_question_is_refused_with_the_limit(assistant: Assistant) -> No
     assistant.ask("x" * 2000)
 
 
+def test_earlier_questions_are_read_as_far_as_a_question_may_go(assistant: Assistant) -> None:
+    """What follows in them changes nothing and costs nothing."""
+    earlier = "What is the digital Silk Road? ".ljust(Settings().max_question_characters)
+    expected, _ = assistant.consider("Why is it important?", [earlier])
+    found, _ = assistant.consider("Why is it important?", [earlier + "lorikeets " * 30_000])
+    assert (found.alone, found.stems) == (expected.alone, expected.stems)
+
+
 def test_long_questions_can_be_allowed(real_index_dir: Path, real_settings: Settings) -> None:
     """With the limit raised, a question of 100,000 characters and 15,000 words is answered, not an SQL error."""
     words = " ".join(f"w{i}" for i in range(16_000))[:99_000] + " digital economy"
@@ -247,6 +255,8 @@ def test_documents_and_suggestions(assistant: Assistant) -> None:
     documents = assistant.documents()
     assert all(assistant.document(document.id) == document for document in documents)
     assert assistant.document("gone") is None
+    assert assistant.catalogue() == tuple(Listed.of(document) for document in documents)
+    assert assistant.catalogue() is assistant.catalogue(), "the texts are read once only"
     suggested = assistant.suggestions([documents[3]])
     assert suggested[: len(documents[3].source.questions)] == documents[3].source.questions
     assert len(suggested) == len(set(suggested)) == sum(len(d.source.questions) for d in documents)

@@ -59,4 +59,4 @@ def test_nothing_found_is_nothing_measured() -> None:
     """Without passages every feature is 0."""
     analyzer = Analyzer()
     query = understand("toll", (), HashingEncoder(), analyzer)
-    assert measure(query, Retrieved((), (), {}, 0.0), analyzer) == dict.fromkeys((*FEATURES, *READING_FEATURES), 0.0)
+    assert measure(query, Retrieved((), (), {}), analyzer) == dict.fromkeys((*FEATURES, *READING_FEATURES), 0.0)

@@ -51,4 +51,4 @@ def test_quotes_keep_the_contract_under_any_rules(
 
 def test_nothing_found_is_nothing_quoted() -> None:
     """Without passages there are no quotes."""
-    assert select_quotes(Retrieved((), (), {}, 0.0), 6, ONE_THING) == ()
+    assert select_quotes(Retrieved((), (), {}), 6, ONE_THING) == ()

@@ -36,8 +36,9 @@ def test_title_falls_back_to_the_file_name() -> None:
     """A document without a title is cited by its file name, without its folder."""
     assert DOCUMENT.title == "a.txt"
     assert dataclasses.replace(DOCUMENT, source=Source("The Toll")).title == "The Toll"
+    assert dataclasses.replace(DOCUMENT, source=Source(" \n")).title == "a.txt"
 
 
 def test_passage_text_is_the_stretch() -> None:
     """A passage shows exactly its characters."""
-    assert Passage(1, 0.5, DOCUMENT, 4, 8, PassageScores(None, None, None, 0.5)).text == "toll"
+    assert Passage(1, 0.5, DOCUMENT, 4, 8, PassageScores(0.5, 0.5, None, 0.5)).text == "toll"

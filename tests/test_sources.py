@@ -48,6 +48,12 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert read_sources(folder) == {"b/talk.txt": SourceEntry(expected, (("Ada", "good morning"), ("", "bye")))}
 
 
+def test_a_blank_text_says_nothing(tmp_path: Path) -> None:
+    """Spaces around a text go; a blank one leaves it to the file to say."""
+    write(tmp_path, '["a.md"]\ntitle = " "\npublisher = " Norby Gazette "')
+    assert read_sources(tmp_path)["a.md"].source == Source(publisher="Norby Gazette")
+
+
 @pytest.mark.parametrize(
     ("toml", "message"),
     [

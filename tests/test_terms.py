@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 
 from rag.terms import Analyzer, fold, unique_stems
@@ -59,6 +62,26 @@ def test_index_text_is_found_by_the_same_terms(text: str) -> None:
     """What the index stores is exactly the stems that a question of the same words asks for."""
     analyzer = Analyzer()
     assert analyzer.index_text(text) == " ".join(term.stem for term in analyzer.terms(text))
+
+
+def test_several_threads_share_an_analyzer_but_not_its_stemmer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stemmer must not be used by two threads at once; whoever uses the analyzer need not care."""
+    analyzer, busy = Analyzer(), threading.Lock()
+
+    class Touchy:
+        """Fails where a call begins before another one has ended."""
+
+        def stemWord(self, word: str) -> str:
+            assert busy.acquire(blocking=False), "two threads at once"
+            time.sleep(0.001)
+            busy.release()
+            return word.upper()
+
+    monkeypatch.setattr(analyzer, "_stemmer", Touchy())
+    questions = [f"alpha{n} beta{n % 7} gamma{n % 3}" for n in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda text: unique_stems(analyzer.terms(text)), questions))
+    assert found == [unique_stems(analyzer.terms(text)) for text in questions]
 
 
 def test_takes_linear_time() -> None:

@@ -6,14 +6,18 @@ MCP client shows to a language model.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from typing import Any
 
 import gradio as gr
 
+from rag.chat.asking import WORKERS, client_address
 from rag.chat.backend import Backend
-from rag.chat.limits import Slots
+from rag.chat.limits import Limiter, Slots
 from rag.chat.places import find_document
 from rag.chat.texts import Texts
 from rag.errors import UserError
@@ -24,22 +28,32 @@ MAX_RESULTS = 20
 MAX_HISTORY = 20
 MAX_SOURCE_CHARACTERS = 20_000
 """Of a document in one call; the offset reads on."""
+Endpoint = Callable[..., Coroutine[Any, Any, str]]
 
 
-def endpoints(backend: Backend, slots: Slots, texts: Texts) -> tuple[Callable[..., str], ...]:
-    """The functions ask, search, documents and source over a backend. Gradio names them after themselves."""
+def endpoints(backend: Backend, limiter: Limiter, slots: Slots, texts: Texts) -> tuple[Endpoint, ...]:
+    """The functions ask, search, documents and source over a backend. Gradio names them after themselves.
 
-    def guarded(work: Callable[[], object]) -> str:
+    Calls count with the questions of the page: `limiter` bounds those of an address, `slots` those of all.
+    """
+    workers = ThreadPoolExecutor(WORKERS, "endpoint")
+
+    async def guarded(request: gr.Request, work: Callable[[], object]) -> str:
+        if not limiter.allow(client_address(request)):
+            raise gr.Error(texts.too_fast, print_exception=False)
         if not slots.take():
             raise gr.Error(texts.busy, print_exception=False)
         try:
-            return json.dumps(work(), ensure_ascii=False)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(workers, lambda: json.dumps(work(), ensure_ascii=False))
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
         finally:
             slots.give_back()
 
-    def ask(question: str, history: list[str] | None = None, document_ids: list[str] | None = None) -> str:
+    async def ask(
+        request: gr.Request, question: str, history: list[str] | None = None, document_ids: list[str] | None = None
+    ) -> str:
         """Answer a question from the documents with exact, numbered quotes, as JSON; says so where they do not answer.
 
         Args:
@@ -48,9 +62,9 @@ def endpoints(backend: Backend, slots: Slots, texts: Texts) -> tuple[Callable[..
             document_ids: Only ask the documents with these ids.
         """
         earlier = [str(item) for item in (history or [])[-MAX_HISTORY:]]
-        return guarded(lambda: answer_json(backend.ask(question, earlier, document_ids or None)))
+        return await guarded(request, lambda: answer_json(backend.ask(question, earlier, document_ids or None)))
 
-    def search(query: str, results: int = 5, document_ids: list[str] | None = None) -> str:
+    async def search(request: gr.Request, query: str, results: int = 5, document_ids: list[str] | None = None) -> str:
         """Search the documents and give the passages nearest to the query, word for word, as JSON.
 
         Args:
@@ -59,22 +73,25 @@ def endpoints(backend: Backend, slots: Slots, texts: Texts) -> tuple[Callable[..
             document_ids: Only search the documents with these ids.
         """
         wanted = max(1, min(int(results), MAX_RESULTS))
-        return guarded(lambda: [passage_json(p) for p in backend.search(query, wanted, document_ids or None)])
+        return await guarded(
+            request, lambda: [passage_json(p) for p in backend.search(query, wanted, document_ids or None)]
+        )
 
-    def documents() -> str:
+    async def documents(request: gr.Request) -> str:
         """List the documents that can be asked, with their ids and what is known of them, as JSON."""
-        return guarded(
+        return await guarded(
+            request,
             lambda: [
                 {
                     **document_json(d),
-                    "characters": len(d.text),
+                    "characters": d.characters,
                     **{k: v for k, v in asdict(d.source).items() if v and k != "title"},
                 }
-                for d in backend.documents()
-            ]
+                for d in backend.catalogue()
+            ],
         )
 
-    def source(document_id: str, start: int = 0, end: int | None = None) -> str:
+    async def source(request: gr.Request, document_id: str, start: int = 0, end: int | None = None) -> str:
         """Read a document's text, or a stretch of it, word for word, as JSON with the place of the stretch.
 
         Args:
@@ -82,7 +99,7 @@ def endpoints(backend: Backend, slots: Slots, texts: Texts) -> tuple[Callable[..
             start: Character to begin at, counted from 0.
             end: Character to stop before; at most 20000 characters are given at once.
         """
-        return guarded(lambda: _stretch(backend, document_id, int(start), end))
+        return await guarded(request, lambda: _stretch(backend, document_id, int(start), end))
 
     return ask, search, documents, source
 

@@ -76,15 +76,14 @@ class Asking:
         if not question:
             yield self.outputs.done(chat)
             return
-        # One character more than is read, so that the backend says what is wrong.
-        question = question[: self.settings.max_question_characters + 1]
+        kept = question[: self.settings.max_question_characters]
         refusal = self._refusal(request)
         if refusal:
-            chat.change(chat.conversation.with_turn(Turn(question[:-1] or question, notice=refusal)))
+            chat.change(chat.conversation.with_turn(Turn(kept, notice=refusal)))
             yield self.outputs.done(chat, box=box)
             return
         earlier = chat.conversation
-        number = chat.ask(Turn(question, pending=True))
+        number = chat.ask(Turn(kept, pending=True))
         work = asyncio.get_running_loop().run_in_executor(self.workers, self._answer, question, earlier)
         try:
             async with aclosing(self._as_it_comes(work, number, chat, box)) as updates:
@@ -119,8 +118,9 @@ class Asking:
     def _answer(self, question: str, conversation: Conversation) -> Turn:
         """The turn for a question. Never raises: what went wrong becomes a line that a person can read."""
         try:
-            known = [i for i in conversation.documents if self.backend.document(i) is not None]
-            answer = self.backend.ask(question, conversation.earlier_questions(), known or None)
+            known = {item.id for item in self.backend.catalogue()}
+            chosen = [i for i in conversation.documents if i in known]
+            answer = self.backend.ask(question, conversation.earlier_questions(), chosen or None)
             return answered(question, answer)
         except UserError as error:
             return Turn(question[: self.settings.max_question_characters], notice=str(error))
@@ -167,7 +167,7 @@ class Asking:
     async def choose(self, chat: OpenChat, event: gr.EventData) -> Update:
         """Which documents to ask: gives the open chat, the line that says so, and the ledger."""
         ids = getattr(event, "documents", None)
-        everything = [document.id for document in self.backend.documents()]
+        everything = [document.id for document in self.backend.catalogue()]
         wanted = {item for item in ids if isinstance(item, str)} if isinstance(ids, list) else set()
         chosen = tuple(i for i in everything if i in wanted)
         # Not a change that overtakes an answer under way: it was asked of the documents chosen then.

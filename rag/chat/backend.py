@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from rag.records import Answer, Document, Passage
+from rag.records import Answer, Document, Listed, Passage
 
 
 class Backend(Protocol):
@@ -29,8 +29,8 @@ class Backend(Protocol):
         """The passages nearest to a query, best first."""
         ...
 
-    def documents(self) -> Sequence[Document]:
-        """Every document of the index."""
+    def catalogue(self) -> Sequence[Listed]:
+        """What there is to say of every document of the index; called often, also on the event loop."""
         ...
 
     def document(self, document_id: str) -> Document | None:

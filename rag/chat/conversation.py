@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag.chat.backend import Backend
-from rag.chat.places import Place, find_document, find_place
+from rag.chat.places import Place, find_place
 from rag.location import location
 from rag.records import Answer, Citation, Quote
 
@@ -44,6 +44,8 @@ class Turn:
     vote: bool | None = None
     answer: Answer | None = None
     """All that is known of the answer; None for a conversation that a browser brought back."""
+    version: str = ""
+    """Index version that the quotes were cut from; empty where nothing was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,15 @@ class Conversation:
 def answered(question: str, answer: Answer) -> Turn:
     """The turn that shows an answer."""
     closest = tuple(Place(p.document, p.start, p.end) for p in answer.passages[:3]) if answer.abstained else ()
-    return Turn(question, answer.text, answer.citations, closest, answer.abstained, answer=answer)
+    return Turn(
+        question,
+        answer.text,
+        answer.citations,
+        closest,
+        answer.abstained,
+        answer=answer,
+        version=answer.index_version,
+    )
 
 
 def to_stored(conversation: Conversation) -> dict[str, object]:
@@ -99,14 +109,14 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
 def from_stored(backend: Backend, stored: object) -> Conversation:
     """A conversation that a browser brought back, as far as it can be trusted: an empty one at worst."""
     record = stored if isinstance(stored, dict) else {}
-    chosen = (find_document(backend, item) for item in _list(record.get("documents"), 10_000))
+    wanted = {item for item in _list(record.get("documents"), 10_000) if isinstance(item, str)}
     turns = [_turn(backend, item) for item in _list(record.get("turns"), MAX_TURNS) if isinstance(item, dict)]
     name = record.get("id")
     known = isinstance(name, str) and len(name) == 2 * ID_BYTES and set(name) <= set("0123456789abcdef")
     return Conversation(
         str(name) if known else secrets.token_hex(ID_BYTES),
         tuple(turn for turn in turns if turn.question),
-        tuple(document.id for document in chosen if document is not None),
+        tuple(item.id for item in backend.catalogue() if item.id in wanted),
     )
 
 
@@ -126,6 +136,7 @@ def _turn(backend: Backend, record: dict[object, object]) -> Turn:
         tuple(place for place in closest if place is not None),
         record.get("abstained") is True,
         lost=len(refs) - len(citations),
+        version=backend.version,
     )
 
 

@@ -18,7 +18,7 @@ _STYLE = (
 )
 
 
-def to_markdown(conversation: Conversation, version: str, style: str, texts: Texts) -> str:
+def to_markdown(conversation: Conversation, style: str, texts: Texts) -> str:
     """The conversation as Markdown with its references."""
     lines = [f"# {escape_markdown(texts.title)}", ""]
     for turn in _answered(conversation):
@@ -34,10 +34,10 @@ def to_markdown(conversation: Conversation, version: str, style: str, texts: Tex
     if documents:
         lines += [f"## {escape_markdown(texts.export_heading)}", ""]
         lines += [f"- {escape_markdown(reference(document, style, texts.no_date))}" for document in documents]
-    return "\n".join([*lines, "", escape_markdown(texts.export_made.format(version=version)), ""])
+    return "\n".join([*lines, "", escape_markdown(_made(conversation, texts)), ""])
 
 
-def to_html(conversation: Conversation, version: str, style: str, texts: Texts) -> str:
+def to_html(conversation: Conversation, style: str, texts: Texts) -> str:
     """The conversation as one page without scripts, made to be printed or saved as PDF."""
     body = [f"<h1>{escape(texts.title)}</h1>"]
     for turn in _answered(conversation):
@@ -58,7 +58,7 @@ def to_html(conversation: Conversation, version: str, style: str, texts: Texts) 
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f'<meta name="viewport" content="width=device-width"><title>{escape(texts.title)}</title>'
         f"<style>{_STYLE}</style></head>"
-        f"<body>{''.join(body)}<footer>{escape(texts.export_made.format(version=version))}</footer></body></html>"
+        f"<body>{''.join(body)}<footer>{escape(_made(conversation, texts))}</footer></body></html>"
     )
 
 
@@ -70,6 +70,12 @@ def _cited(conversation: Conversation) -> list[Document]:
     """The documents quoted, each once, in order."""
     cited = (c.quote.document for turn in _answered(conversation) for c in turn.citations)
     return list({document.id: document for document in cited}.values())
+
+
+def _made(conversation: Conversation, texts: Texts) -> str:
+    """What the quotes were cut from: the index may have been renewed between two questions."""
+    versions = dict.fromkeys(turn.version for turn in _answered(conversation))
+    return texts.export_made.format(versions=", ".join(versions))
 
 
 def _markdown_part(part: Part) -> str:

@@ -102,9 +102,12 @@ class Guard:
             return 403, "Requests from other web sites are refused.", []
         if self._login is not None:
             given = headers.get("authorization", "")
+            # Before it is compared: a guesser would pass over the refusals and take the one that is none.
+            if given and not self._logins.allow(address, take=0):
+                return 429, "Too many wrong passwords. Please wait a few seconds.", [(b"retry-after", b"5")]
             if not hmac.compare_digest(given.encode(), self._login.encode()):
-                if given and not self._logins.allow(address):
-                    return 429, "Too many wrong passwords. Please wait a minute.", []
+                if given:
+                    self._logins.allow(address)
                 return (
                     401,
                     "A user name and a password are needed.",

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from rag.chat.escaping import escape, one_line
 from rag.chat.panel import head
 from rag.chat.texts import Texts
-from rag.records import Document
+from rag.records import Listed
 
 
-def library_view(documents: Sequence[Document], chosen: Collection[str], texts: Texts) -> str:
+def library_view(documents: Sequence[Listed], chosen: Collection[str], texts: Texts) -> str:
     """The list; `chosen` are the ids of the documents that are asked, empty for all."""
     items = "".join(_item(document, not chosen or document.id in chosen, texts) for document in documents)
     text = texts.documents_text if documents else texts.no_documents
@@ -34,11 +34,11 @@ def scope_line(chosen: int, total: int, texts: Texts) -> str:
     )
 
 
-def _item(document: Document, asked: bool, texts: Texts) -> str:
+def _item(document: Listed, asked: bool, texts: Texts) -> str:
     source = document.source
     known = [source.kind, source.publisher or source.event, source.date, ", ".join(source.authors or source.speakers)]
     title = one_line(document.title)
-    words = texts.characters_words.format(words=f"{len(document.text.split()):,}")
+    words = texts.characters_words.format(words=f"{document.words:,}")
     about = " · ".join(one_line(part) for part in [*known, words] if part)
     return (
         f'<li><label><input type="checkbox" data-document="{document.id}"{" checked" if asked else ""}>'

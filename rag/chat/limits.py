@@ -28,14 +28,14 @@ class Limiter:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def allow(self, key: str) -> bool:
-        """Take one token; False where none is left."""
+    def allow(self, key: str, *, take: int = 1) -> bool:
+        """Whether a token is left, which is taken then; with `take` 0 it is left there."""
         now = self._clock()
         with self._lock:
             tokens, seen = self._buckets.pop(key, (self._rate.burst, now))
             tokens = min(self._rate.burst, tokens + (now - seen) * self._rate.per_second)
             allowed = tokens >= 1
-            self._buckets[key] = (tokens - 1 if allowed else tokens, now)
+            self._buckets[key] = (tokens - take if allowed else tokens, now)
             if len(self._buckets) > MAX_KEYS:
                 self._buckets.popitem(last=False)
         return allowed

@@ -50,7 +50,7 @@ class Outputs:
 
     def scope(self, conversation: Conversation) -> str:
         """Which documents are asked, where it is not all of them."""
-        return scope_line(len(conversation.documents), len(self.backend.documents()), self.texts)
+        return scope_line(len(conversation.documents), len(self.backend.catalogue()), self.texts)
 
     def start(self) -> str:
         """The page before the first question, with examples from all along the list: neighbours are much alike."""

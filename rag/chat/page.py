@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from rag.chat.api import Endpoint
 from rag.chat.escaping import escape
 from rag.chat.handlers import Handlers
 from rag.chat.open_chat import OpenChat
@@ -25,7 +25,6 @@ ICON = (
     "%3Crect width='32' height='32' rx='8' fill='%234f46e5'/%3E%3Cpath fill='%23fff' "
     "d='M14 9c-4 1-6 4-6 8v6h7v-7h-3c0-2 1-3 3-4zm10 0c-4 1-6 4-6 8v6h7v-7h-3c0-2 1-3 3-4z'/%3E%3C/svg%3E"
 )
-Endpoint = Callable[..., str]
 
 
 def build_page(handlers: Handlers, texts: Texts, endpoints: tuple[Endpoint, ...], max_waiting: int) -> gr.Blocks:
@@ -94,7 +93,9 @@ def build_page(handlers: Handlers, texts: Texts, endpoints: tuple[Endpoint, ...]
         hub.export_chat(studying.export, [open_chat], tray, **quick)
         hub.vote_answer(studying.vote, [open_chat], [chat, tray], **quick)
         for endpoint in endpoints:
-            gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="api", concurrency_limit=4)
+            # Not in Gradio's queue: a tool that is makes Gradio ask itself over HTTP, at whatever address the first
+            # client named as Host, from one address for all clients, and with no password.
+            gr.api(endpoint, api_name=endpoint.__name__, queue=False)
     page.queue(max_size=max_waiting, default_concurrency_limit=4, api_open=False)
     return page
 

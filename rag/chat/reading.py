@@ -46,7 +46,7 @@ class Reading:
 
     def library(self, chat: OpenChat) -> str:
         """The list of documents."""
-        return library_view(self.backend.documents(), chat.conversation.documents, self.texts)
+        return library_view(self.backend.catalogue(), chat.conversation.documents, self.texts)
 
     def why(self, chat: OpenChat, event: gr.EventData) -> str:
         """Why an answer is what it is."""

@@ -107,7 +107,7 @@ def _chicago(work: _Work) -> str:
 def _bibtex(document: Document, annotation: str) -> str:
     work = _work(document)
     author = " and ".join(work.names)
-    word = re.sub(r"[^A-Za-z]", "", _family(work.names[0]) if work.names else work.title.split()[0])
+    word = re.sub(r"[^A-Za-z]", "", _family(work.names[0]) if work.names else work.title.partition(" ")[0])
     key = f"{word or 'source'}{work.year}{document.id[:4]}".lower()
     fields = {
         "author": author,

@@ -22,6 +22,8 @@ from rag.errors import RagError, UserError
 from rag.settings import Settings
 
 if TYPE_CHECKING:
+    from mcp.server import Server as McpServer
+
     from rag.chat.backend import Backend
     from rag.chat.guard import Guard
 
@@ -105,11 +107,11 @@ def application(backend: Backend, settings: Settings, feedback_dir: Path, option
     from rag.chat.texts import ENGLISH
 
     slots = Slots(MAX_AT_WORK)
-    # A class behind one address may ask 20 questions a second; all its pages' events are a few times that.
+    # A class behind one address may ask 20 questions a second, in whatever way; all events are a few times that.
     questions, requests = Limiter(Rate(20, 100)), Limiter(Rate(100, 600))
     feedback = FeedbackFile(feedback_dir / FILE_NAME, settings)
     handlers = make_handlers(backend, settings, feedback, questions, slots, ENGLISH)
-    page = build_page(handlers, ENGLISH, endpoints(backend, slots, ENGLISH), MAX_WAITING)
+    page = build_page(handlers, ENGLISH, endpoints(backend, questions, slots, ENGLISH), MAX_WAITING)
     app = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
@@ -127,6 +129,8 @@ def application(backend: Backend, settings: Settings, feedback_dir: Path, option
         ssr_mode=False,
         pwa=False,
     )
+    if page.mcp_server_obj is not None:
+        _only_tools(page.mcp_server_obj.mcp_server)
     return Guard(
         app,
         limiter=requests,
@@ -135,6 +139,14 @@ def application(backend: Backend, settings: Settings, feedback_dir: Path, option
         root_path=options.root_path,
         auth=options.auth,
     )
+
+
+def _only_tools(server: McpServer) -> None:
+    """No prompts and no resources: looking for one, Gradio connects to whatever address the client named as Host."""
+    from mcp import types
+
+    kept = (types.PingRequest, types.ListToolsRequest, types.CallToolRequest)
+    server.request_handlers = {kind: server.request_handlers[kind] for kind in kept}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -183,6 +195,7 @@ def _refresh(backend: Backend, stopped: threading.Event) -> None:
     while not stopped.wait(REFRESH_S):
         try:
             if backend.refresh():
+                backend.catalogue()  # read here, not while somebody waits
                 print(f"Now answering from index version {backend.version}.", file=sys.stderr, flush=True)
         except RagError as error:
             if str(error) != said:

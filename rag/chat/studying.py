@@ -43,7 +43,7 @@ class Studying:
             return tray(kind="say", text=self.texts.export_empty)
         page = text_of(event, "format") == "html"
         write = export.to_html if page else export.to_markdown
-        text = write(chat.conversation, self.backend.version, style_of(event), self.texts)
+        text = write(chat.conversation, style_of(event), self.texts)
         name, media = ("conversation.html", "text/html") if page else ("conversation.md", "text/markdown")
         return tray(kind="save", text=text, name=name, type=f"{media};charset=utf-8")
 

@@ -55,7 +55,6 @@ class Texts:
     documents_many: str = "{count} documents"
 
     # the source panel
-    panel_label: str = "Source"
     panel_empty_heading: str = "Sources appear here"
     panel_empty: str = "Choose a number in an answer to read the document at exactly that place."
     panel_gone: str = "This place is not in the index any more"
@@ -71,14 +70,12 @@ class Texts:
     later_part: str = "Later part"
     line: str = "Line {number}"
     characters_words: str = "{words} words"
-    untitled_file: str = "File {path}"
 
     # documents
     documents: str = "Documents"
     documents_text: str = "Read any of them from end to end, or choose which ones to ask."
     ask_this: str = "Ask “{title}”"
     ask_all: str = "Ask all documents"
-    read: str = "Read"
     scope: str = "Asking {count} of {total} documents"
     scope_change: str = "Change"
     no_documents: str = "The index holds no documents."
@@ -116,7 +113,8 @@ class Texts:
     keywords: str = "Words"
     fused: str = "Together"
     passages_help: str = (
-        "Meaning and best part compare vectors (−1 to 1), words is BM25, and together is what the ranking sorts by."
+        "Meaning and best part compare vectors (−1 to 1), words is BM25, and together adds what stands around. "
+        "The passages are in order of it, unless a reader has put them in another."
     )
     timings: str = "Time of each stage"
     stage: str = "Stage"
@@ -134,15 +132,13 @@ class Texts:
     deleted: str = "Deleted: {name}"
     undo: str = "Undo"
     save: str = "Save"
-    cancel: str = "Cancel"
     new_name: str = "New name"
     export: str = "Export"
     export_markdown: str = "Markdown"
     export_html: str = "Web page to print"
     export_heading: str = "References"
-    export_made: str = "Quotes are word for word from index version {version}."
+    export_made: str = "Quotes are word for word from index version {versions}."
     export_empty: str = "There is nothing to export yet."
-    you_asked: str = "Question"
     copied: str = "Copied"
     copied_quote: str = "Copied with its reference ({style})"
     copy_failed: str = "The browser did not allow copying."
@@ -150,10 +146,8 @@ class Texts:
     vote_word: str = "Would you like to say why? (optional)"
     vote_failed: str = "The feedback could not be saved."
     send: str = "Send"
-    offline: str = "The server does not answer. Is it still running?"
     answer_ready: str = "The answer is there: {summary}."
     answer_none: str = "The documents do not answer this. The closest passages are shown."
-    busy_now: str = "Answering"
 
     # references
     styles: tuple[tuple[str, str], ...] = (
@@ -164,12 +158,6 @@ class Texts:
         ("bibtex", "BibTeX"),
     )
     no_date: str = "date not known"
-
-    def quotes_from(self, quotes: int, documents: int) -> str:
-        """Such as "4 quotes from 2 documents"."""
-        sources = self.documents_one if documents == 1 else self.documents_many.format(count=documents)
-        template = self.quotes_one if quotes == 1 else self.quotes_many
-        return template.format(count=quotes, documents=sources)
 
     def stale(self, state: SourceState | None) -> str:
         """What there is to say of a source whose file has changed or gone; empty for any other."""

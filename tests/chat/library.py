@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rag.answering import cite, compose
 from rag.errors import QuestionError
-from rag.records import Anchor, AnchorKind, Answer, Document, Passage, PassageScores, Quote, Signal, Source
+from rag.records import Anchor, AnchorKind, Answer, Document, Listed, Passage, PassageScores, Quote, Signal, Source
 
 MARKUP = (
     '<img src=x onerror="window.pwned=1"><script>window.pwned=2</script> ![leak](https://evil.example/leak.png) '
@@ -78,6 +78,9 @@ class SmallBackend:
     def documents(self) -> Sequence[Document]:
         return tuple(self._documents.values())
 
+    def catalogue(self) -> Sequence[Listed]:
+        return [Listed.of(document) for document in self.documents()]
+
     def document(self, document_id: str) -> Document | None:
         return self._documents.get(document_id)
 
@@ -101,7 +104,7 @@ class SmallBackend:
                     found.append((len(wanted & words), item, match.start(), match.end()))
         found.sort(key=lambda row: -row[0])
         return tuple(
-            Passage(rank, score / 10, item, start, end, PassageScores(score / 10, None, float(score), score / 10))
+            Passage(rank, score / 10, item, start, end, PassageScores(score / 10, score / 10, float(score), score / 10))
             for rank, (score, item, start, end) in enumerate(found[: k or 4], 1)
         )
 

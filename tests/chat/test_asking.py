@@ -18,6 +18,7 @@ from rag.chat.asking import Asking
 from rag.chat.conversation import Conversation, Turn
 from rag.chat.feedback import FeedbackFile
 from rag.chat.handlers import make_handlers
+from rag.chat.library import library_view
 from rag.chat.limits import Limiter, Rate, Slots
 from rag.chat.open_chat import OpenChat
 from rag.chat.texts import ENGLISH
@@ -134,6 +135,27 @@ def test_stop_between_two_quotes_keeps_those_shown(tmp_path: Path, monkeypatch: 
     assert turn.shown is None
 
 
+def test_no_text_is_read_to_list_choose_and_ask_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corpus may have thousands: what only needs their ids or titles gets along with the catalogue."""
+    ids = [document.id for document in SmallBackend().documents()]
+
+    async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
+        monkeypatch.setattr(backend, "document", None)
+        listed = backend.catalogue()
+        monkeypatch.setattr(backend, "catalogue", lambda: listed)
+        monkeypatch.setattr(backend, "documents", None)
+        backend.let_go.set()
+        assert library_view(listed, (), ENGLISH).count("data-document") == len(ids)
+        _, scope, _ = await asking.choose(chat, gr.EventData(None, {"documents": ids[1:]}))
+        assert f"{len(ids) - 1} of {len(ids)}" in scope
+        await to_the_end(asking.submit(BUILT, chat, REQUEST))
+        await asking.restore(chat, gr.EventData(None, {"conversation": {"documents": ids[:1]}}))
+
+    chat, backend = played(tmp_path, play)
+    assert chat.conversation.documents == (ids[0],)
+    assert [documents for *_, documents in backend.asked] == [tuple(ids[1:])]
+
+
 def test_documents_chosen_while_an_answer_is_made_stay_chosen(tmp_path: Path) -> None:
     """The answer is added to the conversation as it is then; it was asked of the documents chosen before."""
 
@@ -187,7 +209,7 @@ def test_a_question_that_nobody_waits_for_any_more_is_not_answered(tmp_path: Pat
 
 
 def test_more_questions_than_slots_get_a_polite_answer(tmp_path: Path) -> None:
-    """The one too many is told to come again, and keeps no slot."""
+    """The one too many is told to come again, and keeps no slot; the question stays, to be asked again as it was."""
 
     async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
         first = asking.submit(BUILT, OpenChat(), REQUEST)
@@ -198,6 +220,7 @@ def test_more_questions_than_slots_get_a_polite_answer(tmp_path: Path) -> None:
 
     chat, _ = played(tmp_path, play, slots=1)
     assert [turn.notice for turn in chat.conversation.turns] == [ENGLISH.busy]
+    assert questions(chat) == [STRIKE]
 
 
 def test_too_many_questions_of_one_address_get_a_polite_answer(tmp_path: Path) -> None:
@@ -211,7 +234,22 @@ def test_too_many_questions_of_one_address_get_a_polite_answer(tmp_path: Path) -
 
     chat, backend = played(tmp_path, play)
     assert [turn.notice for turn in chat.conversation.turns] == ["", ENGLISH.too_fast]
+    assert questions(chat) == [BUILT, STRIKE]
     assert len(backend.asked) == 1
+
+
+def test_a_question_that_is_too_long_is_told_its_length_and_kept_as_far_as_it_is_read(tmp_path: Path) -> None:
+    """The backend, which says what is wrong, gets to see all of it."""
+    long = "harbour " * 600
+
+    async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
+        backend.let_go.set()
+        await to_the_end(asking.submit(long, chat, REQUEST))
+
+    chat, backend = played(tmp_path, play)
+    assert [question for question, *_ in backend.asked] == [long.strip()]
+    (turn,) = chat.conversation.turns
+    assert (turn.question, turn.notice[:21]) == (long[:2000], "The question has too ")
 
 
 def test_examples_follow_a_newer_index(tmp_path: Path) -> None:

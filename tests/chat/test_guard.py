@@ -156,10 +156,33 @@ def test_a_password_is_asked_for_everything_but_health() -> None:
 
 
 def test_passwords_cannot_be_tried_without_end() -> None:
-    """After some wrong passwords an address has to wait."""
+    """After ten wrong passwords an address has to wait: until then no guess tells whether it is right."""
     guard = guarded(auth=("ada", "x"))
-    codes = [send(guard, "GET", "/", auth=("ada", "guess")).status_code for _ in range(12)]
-    assert codes[-1] == 429
+    codes = [send(guard, "GET", "/", auth=("ada", f"guess {n}")).status_code for n in range(12)]
+    assert codes == [401] * 10 + [429] * 2
+    assert send(guard, "GET", "/", auth=("ada", "x")).status_code == 429
+
+
+def test_right_passwords_and_none_cost_nothing() -> None:
+    """A class behind one address loads pages without end; requests without a password lock nobody out."""
+    guard = guarded(auth=("ada", "x"))
+    for _ in range(15):
+        assert send(guard, "GET", "/").status_code == 401
+        assert send(guard, "GET", "/", auth=("ada", "x")).status_code == 200
+
+
+def test_an_address_that_waited_can_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait ends, also for one who goes on asking with the right password: what is refused prolongs nothing."""
+    seconds = [0.0]
+    guard = guarded(auth=("ada", "x"))
+    monkeypatch.setattr(guard._logins, "_clock", lambda: seconds[-1])
+    for _ in range(10):
+        send(guard, "GET", "/", auth=("ada", "guess"))
+    for second in (1.0, 2.0, 3.0, 4.0):
+        seconds.append(second)
+        assert send(guard, "GET", "/", auth=("ada", "x")).status_code == 429
+    seconds.append(5.5)
+    assert send(guard, "GET", "/", auth=("ada", "x")).status_code == 200
 
 
 def test_the_page_allows_its_own_scripts_only() -> None:

@@ -247,6 +247,16 @@ def test_conversations_are_kept_listed_renamed_and_deleted(visit: Visit) -> None
     expect(page.locator("#panel mark.now").first).to_be_visible()
 
 
+def test_a_new_question_comes_to_the_top(visiting: Visiting) -> None:
+    """The answer to a second question, too, is read from its beginning without scrolling."""
+    visit = visiting(width=360, height=640)
+    for question in (STRIKE, "Who built the harbour of Norby?"):
+        visit.ask(question)
+    top = "document.querySelector('#chat .bubble-wrap').getBoundingClientRect().top"
+    below = f"[...document.querySelectorAll('#chat .q')].at(-1).getBoundingClientRect().top - {top}"
+    visit.page.wait_for_function(f"Math.abs({below} - 24) < 5")
+
+
 def test_the_start_page_can_be_read_from_its_beginning_on_a_small_phone(visiting: Visiting) -> None:
     """What does not fit the screen is below it, where it can be scrolled to, and not above."""
     page = visiting(width=320, height=400).page

@@ -15,6 +15,7 @@ ARTICLE = document(
     Source("The Harbour of Norby", "article", "Norby Gazette", "", "2019-05-04", ("Lind, Eva", "Holm, Per Olaf")),
 )
 UNKNOWN = document("notes.txt", "Nothing is known of this text.", Source())
+BLANK = document("notes.txt", "Nothing is known of this text.", Source(" "))
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,9 @@ def test_a_known_source(style: str, expected: str) -> None:
     ],
 )
 def test_what_is_not_known_is_left_out(style: str, expected: str) -> None:
-    """No author, date or publisher is made up for a source that tells none."""
+    """No author, date or publisher is made up for a source that tells none; a blank title counts as none."""
     assert reference(UNKNOWN, style, "date not known") == expected
+    assert reference(BLANK, style, "date not known") == expected
 
 
 def test_bibtex_escapes_what_latex_reads() -> None:
@@ -55,7 +57,7 @@ def test_bibtex_escapes_what_latex_reads() -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("item", [*library(), ARTICLE, UNKNOWN], ids=lambda d: d.path[:10])
+@pytest.mark.parametrize("item", [*library(), ARTICLE, UNKNOWN, BLANK], ids=lambda d: d.path[:10])
 def test_a_quote_carries_its_words_and_place(style: str, item: object) -> None:
     """In every style and for every source the copied text holds the exact words and where they stand."""
     assert hasattr(item, "text")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import importlib.util
 import json
 import shutil
 import signal
@@ -87,6 +90,50 @@ def test_mcp_offers_the_same_four_tools(served: Served) -> None:
     tools, answer = awaited(talk)
     assert tools == {"ask", "search", "documents", "source"}
     assert "1874" in answer["citations"][0]["quote"]
+
+
+async def tell(url: str, question: str, **headers: str) -> list[str]:
+    """What an MCP client with these headers gets for a question, for a resource and for a prompt."""
+    from mcp import ClientSession, McpError
+    from mcp.client.streamable_http import streamable_http_client
+    from pydantic import AnyUrl
+
+    async with (
+        asyncio.timeout(20),
+        httpx.AsyncClient(headers=headers) as http,
+        streamable_http_client(f"{url}/gradio_api/mcp/", http_client=http) as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        said = [(await session.call_tool("ask", {"question": question})).content[0].text]  # type: ignore[union-attr]
+        for work in (session.read_resource(AnyUrl("file:///x")), session.get_prompt("ask")):
+            try:
+                said.append(str(await work))
+            except McpError as error:
+                said.append(str(error))
+        return said
+
+
+def test_mcp_connects_to_nothing_that_a_client_names(served: Served) -> None:
+    """Gradio would ask its own endpoints at the Host of the first client, which may be any address."""
+    pytest.importorskip("mcp")
+    with socket.socket() as elsewhere:
+        elsewhere.bind(("127.0.0.1", 0))
+        elsewhere.listen()
+        elsewhere.settimeout(0.5)
+        host = f"127.0.0.1:{elsewhere.getsockname()[1]}"
+        answer, *others = awaited(lambda: tell(served.url, "Who built the harbour?", host=host))
+        assert "1874" in answer
+        assert others == ["Method not found"] * 2
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
+
+
+def test_mcp_tells_what_is_wrong(served: Served) -> None:
+    """A tool that refuses gives the reason in words."""
+    pytest.importorskip("mcp")
+    said, *_ = awaited(lambda: tell(served.url, "x" * 3000))
+    assert "too many characters" in said
 
 
 @pytest.mark.parametrize(
@@ -196,12 +243,16 @@ def test_behind_nginx_under_a_path(tmp_path: Path, prefixed: Served, visiting: V
 
 
 def test_the_password_is_told_to_nobody(tmp_path: Path) -> None:
-    """Neither the page nor its settings nor a refusal holds it."""
+    """Neither the page nor its settings nor a refusal holds it; who has it can use the tools."""
     with serving(tmp_path, "--auth", "ada", "open-sesame") as server:
         for path in ("/", "/config", "/gradio_api/info"):
             refused, given = httpx.get(server.url + path), httpx.get(server.url + path, auth=("ada", "open-sesame"))
             assert (refused.status_code, given.status_code) == (401, 200)
             assert "open-sesame" not in refused.text + given.text
+        if importlib.util.find_spec("mcp") is not None:
+            login = f"Basic {base64.b64encode(b'ada:open-sesame').decode()}"
+            answer, *_ = awaited(lambda: tell(server.url, "Who built the harbour?", authorization=login))
+            assert "1874" in answer
 
 
 def test_the_server_ends_at_once(prefixed: Served) -> None:

@@ -55,16 +55,19 @@ function setDark(dark, remember) {
 const theme = memory.read('theme');
 setDark(theme ? theme === 'dark' : document.body.classList.contains('dark'), false);
 
-// A new question comes to the top of the chat, so that its answer is read from its beginning.
-let questions = 0;
+// A new question comes to the top of the chat, so that its answer is read from its beginning. It can only get there once
+// there is enough below it, so it is brought along until the answer is complete.
+let questions = 0, rising = false;
 watchElement('#chat', (chat) => {
   const asked = findAll('.q', chat), scroller = find('.bubble-wrap', chat);
   scroller?.setAttribute('aria-live', 'off'); // read aloud at every step of an answer; #live says it once
-  if (asked.length > questions && scroller) {
+  rising ||= asked.length > questions;
+  if (rising && scroller) {
     const top = scroller.scrollTop + asked.at(-1).getBoundingClientRect().top - scroller.getBoundingClientRect().top - 24;
     scroller.scrollTo({top, behavior: calm.matches ? 'auto' : 'smooth'});
   }
   questions = asked.length;
+  rising &&= findAll('.tools', chat).length < questions;
   if (shownRef) markOpen(shownRef);
 });
 
