@@ -30,7 +30,7 @@ from rag.terms import Analyzer
 from rag.versions import IndexFolder
 
 Scores = NDArray[np.float64]
-RRF_K = 60
+_RRF_K = 60
 """Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet", SIGIR 2009."""
 _DEPTH = 1000
 
@@ -46,7 +46,7 @@ def reciprocal_ranks(*lists: Scores) -> Scores:
     for scores in lists:
         ranks = np.empty(len(scores))
         ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
-        total += 1 / (RRF_K + ranks)
+        total += 1 / (_RRF_K + ranks)
     return total
 
 

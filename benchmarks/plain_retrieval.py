@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fusion import RRF_K
 from evals import benchmarks
 from evals.gold import ROOT, Stretch
 from evals.scoring import Seen, score
@@ -30,6 +29,8 @@ from rag.versions import IndexFolder
 MEASURES = ("passages.Success@5", "passages.facet_recall")
 _SHOWN = 5
 _DEPTH = 50
+_RRF_K = 60
+"""Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet", SIGIR 2009."""
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def _fused(*rankings: Sequence[int]) -> list[int]:
     total: dict[int, float] = {}
     for ranking in rankings:
         for rank, chunk in enumerate(ranking, start=1):
-            total[chunk] = total.get(chunk, 0.0) + 1 / (RRF_K + rank)
+            total[chunk] = total.get(chunk, 0.0) + 1 / (_RRF_K + rank)
     return sorted(total, key=lambda chunk: (-total[chunk], chunk))
 
 
