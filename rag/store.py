@@ -319,7 +319,7 @@ class Store:
     @cached_property
     def catalogue(self) -> tuple[Listed, ...]:
         """An entry for each document, in order of their paths. Every text is read, but the first time only."""
-        return tuple(Listed.of(self._document(number)) for number in range(self.count("documents")))
+        return tuple(Listed.of(_document(self._db, self._lock, number)) for number in range(self.count("documents")))
 
     def document_number(self, document_id: str) -> int | None:
         """The number of a document, None where it is not in the index."""
