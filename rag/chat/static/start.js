@@ -61,8 +61,8 @@ let questions = 0, rising = false;
 watchElement('#chat', (chat) => {
   const asked = findAll('.q', chat), scroller = find('.bubble-wrap', chat);
   scroller?.setAttribute('aria-live', 'off'); // read aloud at every step of an answer; #live says it once
-  rising ||= asked.length > questions;
-  if (rising && scroller && asked.length) {
+  rising = asked.length > questions || (rising && asked.length === questions); // one that was stopped is gone
+  if (rising && scroller) {
     const top = scroller.scrollTop + asked.at(-1).getBoundingClientRect().top - scroller.getBoundingClientRect().top - 24;
     scroller.scrollTo({top, behavior: calm.matches ? 'auto' : 'smooth'});
   }
