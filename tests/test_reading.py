@@ -165,28 +165,28 @@ def test_the_graph_gives_what_the_layers_gave_in_training() -> None:
     tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    whole, short, bare = (
+        _opened(graph(adapted(base, added), bits=bits))
+        for added, bits in ((trained, 32), (trained, 8), (_without_adapters(trained), 32))
+    )
     for question, text in PROBES:
         read = pair(tokenizer, question, text)
         with torch.no_grad():
             logits = layers(torch.tensor([read.ids]), torch.tensor([read.types]))[0].numpy()
-        whole = _run(graph(adapted(base, trained), bits=32), read)
-        short = _run(graph(adapted(base, trained)), read)
-        bare = _run(graph(adapted(base, _without_adapters(trained)), bits=32), read)
-        assert _disagreement(read, logits, whole) < 1e-4
-        assert _disagreement(read, logits, short) < 0.1 < _disagreement(read, logits, bare)
+        assert _disagreement(read, logits, _run(whole, read)) < 1e-4
+        assert _disagreement(read, logits, _run(short, read)) < 0.1 < _disagreement(read, logits, _run(bare, read))
 
 
-def _run(model: ModelProto, read: Pair) -> NDArray[np.float32]:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), _as_written(), providers=["CPUExecutionProvider"])
+def _opened(model: ModelProto) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: onnxruntime.InferenceSession, read: Pair) -> NDArray[np.float32]:
     (logits,) = session.run(["logits"], {"input_ids": np.array([read.ids]), "token_type_ids": np.array([read.types])})
     row: NDArray[np.float32] = logits[0]
     return row
-
-
-def _as_written() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    return options
 
 
 def _disagreement(read: Pair, logits: NDArray[np.float32], others: NDArray[np.float32]) -> float:
