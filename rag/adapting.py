@@ -2,8 +2,8 @@
 
 What is shipped (reader.safetensors, reader.json) is only what was trained: for each linear layer two thin matrices,
 whose product is added to its weights, and the head. `evals.reader.training` makes them. The graph is written here node
-by node: onnxruntime multiplies with weights of 8 bits only where it is told to, and what PyTorch's exporter puts around
-attention costs as much time again (`python benchmarks/reading.py`).
+by node, without PyTorch: onnxruntime multiplies with weights of 8 bits only where it is told to, and nothing stands in
+it that costs time and is not used.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.encoding import Encoder, open_exported
-from rag.errors import EncoderError
-from rag.exporting import BUNDLED_SHA256, bundled_folder, publish
+from rag.exporting import BUNDLED_SHA256, bundled_folder, cannot_be_kept, publish
 from rag.reading import Reader
 from rag.settings import Settings
 
@@ -64,10 +63,7 @@ def open_reader(cache_dir: Path, trained: bytes | None = None) -> Reader:
             _export(trained, folder)
         return Reader(*open_exported(folder, optimized=False, spinning=True)[1:])
     except OSError as error:
-        raise EncoderError(
-            f"The reader cannot be kept in {cache_dir}: {error.strerror or error}. "
-            "Name another folder with the setting cache_dir."
-        ) from error
+        raise cannot_be_kept("reader", cache_dir, error) from error
 
 
 def _export(trained: bytes, folder: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -209,15 +211,15 @@ class Assistant:
             k *= 2
         kept: list[Passage] = []
         for passage, inside in zip(found.passages, found.inside, strict=True):
-            text = passage.document.text
-            fits = [s.span.end for s in inside if word_count(text[passage.start : s.span.end]) <= words]
-            if not (fits or kept):  # fewer words are wanted than the first segment has
-                *_, last = islice(re.finditer(r"\S+", passage.text), words)
-                fits = [passage.start + last.end()]
-            if fits:
-                kept.append(replace(passage, end=fits[-1]))
+            ends = [segment.span.end for segment in inside]
+            fitting = bisect_right(ends, words, key=partial(_words_until, passage))
+            if fitting:
+                kept.append(replace(passage, end=ends[fitting - 1]))
                 words -= word_count(kept[-1].text)
-            if not fits or fits[-1] < passage.end:
+            elif not kept:  # fewer words are wanted than the first segment has
+                *_, last = islice(re.finditer(r"\S+", passage.text), words)
+                kept.append(replace(passage, end=passage.start + last.end()))
+            if fitting < len(ends):
                 break
         return tuple(kept)
 
@@ -287,3 +289,8 @@ class Assistant:
                 raise UserError(f"There is no document {document_id!r} in the index. Documents: {known}.")
             ranges.append(index.store.chunk_range(number))
         return ranges
+
+
+def _words_until(passage: Passage, end: int) -> int:
+    """Words of a passage that ends there."""
+    return word_count(passage.document.text[passage.start : end])

@@ -72,10 +72,7 @@ def open_encoder(name: str, cache_dir: Path, notify: Callable[[str], None] = lam
             if (folder / "encoder.json").exists():
                 return OnnxEncoder(folder)
     except OSError as error:
-        raise EncoderError(
-            f"The encoder {name!r} cannot be kept in {cache_dir}: {error.strerror or error}. "
-            "Name another folder with the setting cache_dir."
-        ) from error
+        raise cannot_be_kept(f"encoder {name!r}", cache_dir, error) from error
     with quiet():
         return SentenceTransformerEncoder(name)
 
@@ -116,6 +113,14 @@ def publish(made: Path, folder: Path) -> None:
     """Give a finished export its place, unless another process exported the same model meanwhile."""
     with contextlib.suppress(OSError):
         made.rename(folder)
+
+
+def cannot_be_kept(what: str, cache_dir: Path, error: OSError) -> EncoderError:
+    """What is said of an export for which the cache folder has no room or no leave."""
+    return EncoderError(
+        f"The {what} cannot be kept in {cache_dir}: {error.strerror or error}. "
+        "Name another folder with the setting cache_dir."
+    )
 
 
 def parity(model: SentenceTransformer, encoder: Encoder) -> float:
