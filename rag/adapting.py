@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,11 +32,9 @@ Weights = Mapping[str, NDArray[np.float32]]
 """By the names that BERT's layers have in transformers; the head beside them."""
 HEADS = 12
 _EPSILON = 1e-12
-_FAR_BELOW = -1e4
-"""Added to what attention makes of padding."""
 _MOST = 63
 """Of a weight: one bit is left unused, so that processors without VNNI do not overflow and all give the same."""
-_FORMAT = "3"
+_FORMAT = "4"
 """Changes whenever the exported files do, so that older exports are made again."""
 
 
@@ -117,9 +115,7 @@ class _Graph:
     def model(self) -> ModelProto:
         from onnx import TensorProto, helper
 
-        padding = self._node("Cast", self._node("Equal", "input_ids", self._constant("none", 0)), to=TensorProto.FLOAT)
-        mask = self._node("Mul", padding, self._constant("far below", np.float32(_FAR_BELOW)))
-        mask = self._node("Unsqueeze", mask, self._constant("heads and queries", [1, 2]))
+        mask = self._node("Cast", self._node("Greater", "input_ids", self._constant("none", 0)), to=TensorProto.INT32)
         states = self._embedded()
         layers = len({name.split(".")[2] for name in self._weights if name.startswith("encoder.layer.")})
         for layer in range(layers):
@@ -147,32 +143,24 @@ class _Graph:
             self._node("Gather", self._constant(table, self._weights[table]), index)
             for table, index in ((f"embeddings.{kind}_embeddings.weight", index) for kind, index in indices.items())
         ]
-        return self._normalized("embeddings.LayerNorm", self._node("Add", self._node("Add", *found[:2]), found[2]))
+        return self._normalized("embeddings.LayerNorm", self._node("Add", *found[:2]), found[2])
 
     def _layer(self, name: str, states: str, mask: str) -> str:
         """Attention and the two wide layers, each added to what came in (Devlin et al. 2018, arXiv:1810.04805)."""
         attention = f"{name}.attention"
-        dimension = self._weights[f"{attention}.self.query.bias"].shape[0]
-        by_head = self._constant("by head", [0, 0, HEADS, dimension // HEADS])
-
-        def heads(part: str, order: Sequence[int], scale: float = 1.0) -> str:
-            split = self._node("Reshape", self._linear(f"{attention}.self.{part}", states, scale), by_head)
-            return self._node("Transpose", split, perm=order)
-
-        query = heads("query", (0, 2, 1, 3), scale=(dimension // HEADS) ** -0.5)
-        likeness = self._node("MatMul", query, heads("key", (0, 2, 3, 1)))
-        shares = self._node("Softmax", self._node("Add", likeness, mask), axis=-1)
-        seen = self._node("Transpose", self._node("MatMul", shares, heads("value", (0, 2, 1, 3))), perm=(0, 2, 1, 3))
-        seen = self._node("Reshape", seen, self._constant("joined", [0, 0, dimension]))
-        seen = self._node("Add", self._linear(f"{attention}.output.dense", seen), states)
-        seen = self._normalized(f"{attention}.output.LayerNorm", seen)
+        queries, keys, values = (self._linear(f"{attention}.self.{part}", states) for part in ("query", "key", "value"))
+        seen = self._node(
+            "MultiHeadAttention", queries, keys, values, "", mask, num_heads=HEADS, domain="com.microsoft"
+        )
+        seen = self._linear(f"{attention}.output.dense", seen)
+        seen = self._normalized(f"{attention}.output.LayerNorm", seen, states)
         wide = self._node("Gelu", self._linear(f"{name}.intermediate.dense", seen))
-        narrow = self._node("Add", self._linear(f"{name}.output.dense", wide), seen)
-        return self._normalized(f"{name}.output.LayerNorm", narrow)
+        narrow = self._linear(f"{name}.output.dense", wide)
+        return self._normalized(f"{name}.output.LayerNorm", narrow, seen)
 
-    def _linear(self, name: str, states: str, scale: float = 1.0) -> str:
-        weight = np.ascontiguousarray(self._weights[f"{name}.weight"].T * np.float32(scale))
-        bias = self._constant(f"{name}.bias", self._weights[f"{name}.bias"] * np.float32(scale))
+    def _linear(self, name: str, states: str) -> str:
+        weight = np.ascontiguousarray(self._weights[f"{name}.weight"].T)
+        bias = self._constant(f"{name}.bias", self._weights[f"{name}.bias"])
         if self._bits == 32:
             return self._node("Add", self._node("MatMul", states, self._constant(f"{name}.weight", weight)), bias)
         steps = np.maximum(np.abs(weight).max(axis=0) / _MOST, np.finfo(np.float32).tiny)
@@ -186,9 +174,10 @@ class _Graph:
             domain="com.microsoft",
         )
 
-    def _normalized(self, name: str, states: str) -> str:
+    def _normalized(self, name: str, states: str, added: str) -> str:
+        """The sum of both."""
         parts = [self._constant(f"{name}.{part}", self._weights[f"{name}.{part}"]) for part in ("weight", "bias")]
-        return self._node("LayerNormalization", states, *parts, epsilon=_EPSILON)
+        return self._node("LayerNormalization", self._node("Add", states, added), *parts, epsilon=_EPSILON)
 
     def _node(self, operator: str, *inputs: str, out: str = "", **attributes: object) -> str:
         from onnx import helper

@@ -26,16 +26,27 @@ MAX_TOKENS = 256
 QUESTION_TOKENS = 64
 WINDOW = 360
 """Characters read at once, about as many as in training."""
-WINDOWS_READ = 6
-"""For one question: what a question may take decides."""
-_WORTH_READING = 0.75
-"""Windows that score less than this times the best one are not read, but for the best of each passage."""
 _NOISE = 0.02
 """Likelihood below which a segment counts as not read."""
 _SURE = 0.3
 """Likelihood of one segment from which the reader counts as sure of it."""
 _WEIGHT_UNSURE = 0.5
 """What the reading counts where it is not, against 1 where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is read for a question. What it may take decides."""
+
+    most: int
+    """Windows."""
+    least: float
+    """Windows that score less than this times the best one are not read, but for the best of each passage."""
+
+
+ONE_THING = Extent(most=6, least=0.75)
+SEVERAL_THINGS = Extent(most=9, least=0.6)
+"""For a question that asks for several, the later of which score less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) 
     A segment's score is multiplied by 1 to 2; passages that then score less than `least` times the best one are left
     out. Only the best windows are read.
     """
-    windows = _worth_reading(retrieved.inside)
+    windows = _worth_reading(retrieved.inside, SEVERAL_THINGS if query.several else ONE_THING)
     texts = []
     for p, first, last in windows:
         segments, text = retrieved.inside[p], retrieved.passages[p].document.text
@@ -157,7 +168,7 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) 
     )
 
 
-def _worth_reading(inside: Sequence[Sequence[ScoredSegment]]) -> list[tuple[int, int, int]]:
+def _worth_reading(inside: Sequence[Sequence[ScoredSegment]], extent: Extent) -> list[tuple[int, int, int]]:
     """Passage, first and last segment of the windows that may hold an answer, best first: a passage's best, and all
     good ones, as long as there are not too many."""
     highest = max((segment.score for segments in inside for segment in segments), default=0.0)
@@ -168,9 +179,9 @@ def _worth_reading(inside: Sequence[Sequence[ScoredSegment]]) -> list[tuple[int,
             for first, last in _windows(segments)
         ]
         best = max(windows)[0]
-        found += [window for window in windows if window[0] == best or window[0] >= _WORTH_READING * highest]
+        found += [window for window in windows if window[0] == best or window[0] >= extent.least * highest]
     found.sort(key=lambda window: (-window[0], window[1:]))
-    return [window[1:] for window in found[:WINDOWS_READ]]
+    return [window[1:] for window in found[: extent.most]]
 
 
 def _windows(inside: Sequence[ScoredSegment]) -> Iterator[tuple[int, int]]:

@@ -50,7 +50,7 @@ def _is_misspelt(term: Term, question: str, index: Index, encoder: Encoder) -> b
 def _meant(term: Term, index: Index, analyzer: Analyzer) -> str:
     """The nearest word of the documents, the most frequent of equals; empty where none is near or it is a name."""
     allowed = 2 if len(term.word) >= _LONG else 1
-    alike = [stem for stem in index.store.stems() if stem[:1] == term.word[:1]]
+    alike = [stem for stem in index.store.stems if stem[:1] == term.word[:1]]
     near = process.extract(term.stem, alike, scorer=OSA.distance, score_cutoff=_STEM_DISTANCE, limit=_STEMS_TRIED)
     found = []
     for stem, _, _ in near:

@@ -246,7 +246,6 @@ class Store:
         weakref.finalize(self, self._db.close)
         self._lock = threading.Lock()
         self._kept: tuple[Kept, ...] | None = None
-        self._stems: tuple[str, ...] | None = None
         # Caches of functions, not of methods: those would hold the store, and so keep it until a full collection.
         self.document = lru_cache(maxsize=256)(partial(_document, self._db, self._lock))
         """A document by number, from 0."""
@@ -386,12 +385,11 @@ class Store:
             ).fetchall()
         return [(int(number), float(score)) for number, score in rows]
 
+    @cached_property
     def stems(self) -> tuple[str, ...]:
-        """All stems of the keyword index. Read once, on first use."""
+        """All stems of the keyword index."""
         with self._lock:
-            if self._stems is None:
-                self._stems = tuple(row[0] for row in self._db.execute("SELECT term FROM vocabulary"))
-            return self._stems
+            return tuple(stem for (stem,) in self._db.execute("SELECT term FROM vocabulary"))
 
 
 def _document(db: sqlite3.Connection, lock: threading.Lock, number: int) -> Document:

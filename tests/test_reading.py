@@ -26,9 +26,11 @@ from rag.errors import EncoderError
 from rag.exporting import bundled_folder
 from rag.reading import (
     MAX_TOKENS,
+    ONE_THING,
     QUESTION_TOKENS,
+    SEVERAL_THINGS,
     WINDOW,
-    WINDOWS_READ,
+    Extent,
     Pair,
     Reader,
     _windows,
@@ -146,14 +148,15 @@ def test_every_segment_is_read_once_within_the_window(assistant: Assistant) -> N
         )
 
 
-def test_the_best_windows_are_read_and_no_more_than_there_is_time_for(assistant: Assistant) -> None:
+@pytest.mark.parametrize("extent", [ONE_THING, SEVERAL_THINGS])
+def test_the_best_windows_are_read_and_no_more_than_there_is_time_for(assistant: Assistant, extent: Extent) -> None:
     inside = assistant.retrieve("digital economy of the provinces", 20).inside
-    read = _worth_reading(inside)
-    assert len(read) == WINDOWS_READ < sum(len(list(_windows(segments))) for segments in inside)
+    read = _worth_reading(inside, extent)
+    assert len(read) == extent.most < sum(len(list(_windows(segments))) for segments in inside)
     scores = [max(segment.score for segment in inside[p][first : last + 1]) for p, first, last in read]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == max(segment.score for segments in inside for segment in segments)
-    assert _worth_reading([]) == []
+    assert _worth_reading([], extent) == []
 
 
 def test_the_graph_gives_what_the_layers_gave_in_training() -> None:

@@ -1,0 +1,149 @@
+"""Examples to train the reader on: spans that hold, near misses that do not answer, the written questions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.reader import data
+from evals.reader.data import SHARES, WRITTEN, Example, Share
+
+TEXT = (
+    "The Northern Line opened in 1906 and cost 12 million. It was built by Arthur Hale for the city of Lund. "
+    "The Southern Line opened in 1931, after the bank of Lund had lent a further 30 million to the council. "
+    "Both lines were closed in the flood, and only the first was ever opened again."
+)
+
+
+def _example(question: str, answer: str, text: str = TEXT) -> Example:
+    start = text.index(answer)
+    return Example(question, text, start, start + len(answer), "set")
+
+
+@given(st.text(alphabet="ab .!?\nA", max_size=400), st.integers(20, 200))
+def test_windows_follow_one_another_and_lose_nothing(text: str, size: int) -> None:
+    """Joined they are the text, and none is longer than asked."""
+    windows = list(data._windows(text, size))
+    assert "".join(text[start:end] for start, end in windows) == text
+    assert all(end - start <= size for start, end in windows)
+
+
+@given(st.integers(0, 10_000))
+def test_the_answer_is_the_same_words_in_every_window(seed: int) -> None:
+    """Whatever the length of the window and however the text was roughened, the span holds the answer."""
+    chance = random.Random(seed)
+    example = data._varied(data._window(_example("Who built it?", "Arthur Hale"), chance), chance)
+    assert example.text[example.start : example.end] == "Arthur Hale"
+    assert example.text[:20] in TEXT or "," not in example.text
+
+
+def test_an_unanswered_question_meets_the_window_with_most_of_its_words() -> None:
+    """A near miss is near: of all parts of the passage, that which looks most like an answer."""
+    text = TEXT * 3 + "Nothing else is known of it. " * 9
+    miss = Example("What did the bank of Lund lend in 1950?", text, -1, -1, "set")
+    assert "the bank of Lund had lent" in data._window(miss, random.Random(1)).text
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_made_near_miss_does_not_hold_the_answers_words(seed: int) -> None:
+    """Neither a window of another text nor one of the same text, for these are called unanswered."""
+    other = "The Western Line was opened in 1906 too, they say, at a cost of 12 million, for the city of Lund as well."
+    example = _example("When did the Southern Line open?", "1931")
+    for kind, texts in (("near", [other]), ("own", [TEXT])):
+        found = data._unanswering(example, texts, kind, random.Random(seed))
+        assert all("1931" not in miss.text and not miss.answered for miss in found)
+    assert found or len(TEXT) <= data.LONGEST
+
+
+def test_a_swapped_question_asks_for_something_else() -> None:
+    """A name, a number or an opposite is changed, nothing else, and not to what the question held."""
+    example = _example("Did the first line of Lund open before 1931?", "1906")
+    for seed in range(30):
+        for miss in data._swapped(example, ["Malmo", "Oslo"], random.Random(seed)):
+            assert miss.question != example.question
+            changed = set(example.question.split()) - set(miss.question.split())
+            assert len(changed) == 1
+            assert changed <= {"Lund", "first", "before", "1931?"}
+
+
+def _folder(folder: Path, rows: list[dict[str, object]]) -> Path:
+    folder.mkdir()
+    with lzma.open(folder / "set.jsonl.xz", "wt", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
+    return folder
+
+
+def test_a_written_question_finds_its_passage_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A passage of the sets however it is wrapped, one that is with the question, and none where there is neither."""
+    digest = hashlib.sha256(TEXT.encode()).hexdigest()[:16]
+    start = TEXT.index("1931")
+    written = tmp_path / "written.jsonl.xz"
+    with lzma.open(written, "wt", encoding="utf-8") as lines:
+        lines.write(json.dumps({"passage": digest, "asked": [["When?", start, start + 4], ["Why?"]]}) + "\n")
+        lines.write(json.dumps({"passage": "0" * 16, "text": "Own words.", "asked": [["What?"]]}) + "\n")
+        lines.write(json.dumps({"passage": "1" * 16, "asked": [["Lost?"]]}) + "\n")
+    monkeypatch.setattr(data, "WRITTEN", written)
+    found = data._written(_folder(tmp_path / "sets", [{"passage": TEXT.replace(". ", ".\n")}]))
+    assert [(e.question, e.text[e.start : e.end] if e.answered else None) for e in found] == [
+        ("When?", "1931"),
+        ("Why?", None),
+        ("What?", None),
+    ]
+
+
+def test_examples_are_the_same_for_the_same_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All kinds are there, every span holds, and another seed gives others."""
+    monkeypatch.setattr(data, "WRITTEN", _empty(tmp_path))
+    monkeypatch.setattr(data, "SHARES", {**SHARES, "tatqa": Share(100, made=1.0)})
+    rows: list[dict[str, object]] = []
+    for i in range(40):
+        text = TEXT.replace("Lund", f"Lund{i}").replace("1931", str(1931 + i))
+        answer = str(1931 + i)
+        rows.append(
+            {
+                "question": f"When did the Southern Line of Lund{i} open first?",
+                "passage": text,
+                "start": text.index(answer),
+                "end": text.index(answer) + 4,
+                "answerable": True,
+                "source": "tatqa",
+            }
+        )
+    folder = _folder(tmp_path / "sets", rows)
+    examples = data.load(folder, 1)
+    assert examples == data.load(folder, 1)
+    assert examples != data.load(folder, 2)
+    assert {example.origin for example in examples} >= {"tatqa", "tatqa near", "tatqa swapped"}
+    assert all(example.text[example.start : example.end].startswith("19") for example in examples if example.answered)
+
+
+def _empty(folder: Path) -> Path:
+    with lzma.open(folder / "none.jsonl.xz", "wt") as lines:
+        lines.write("")
+    return folder / "none.jsonl.xz"
+
+
+def test_the_written_questions_are_whole() -> None:
+    """Every passage is named by its hash, every span of a passage that is with them lies in it, none is asked twice."""
+    with lzma.open(WRITTEN, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    assert len(rows) > 1000
+    unanswered = 0
+    for row in rows:
+        questions = [question for question, *_ in row["asked"]]
+        assert len({question.lower() for question in questions}) == len(questions)
+        for _, *span in row["asked"]:
+            unanswered += not span
+            if span:
+                assert 0 <= span[0] < span[1]
+        if "text" in row:
+            assert hashlib.sha256(row["text"].encode()).hexdigest()[:16] == row["passage"]
+            assert all(span[1] <= len(row["text"]) for _, *span in row["asked"] if span)
+    assert unanswered > sum(len(row["asked"]) for row in rows) / 2
