@@ -201,7 +201,7 @@ class Assistant:
     def search_within(self, query: str, words: int, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
         """The best passages for a query, `words` words in all: longer ones than those of `search`, and fewer.
 
-        The last one is cut after the last whole segment that still fits; an only one after a word, if need be.
+        One that is too long for what is left is cut after the last whole segment that fits; an only one after a word.
         """
         k = self._settings.passages
         while True:
@@ -219,8 +219,6 @@ class Assistant:
             elif not kept:  # fewer words are wanted than the first segment has
                 *_, last = islice(re.finditer(r"\S+", passage.text), words)
                 kept.append(replace(passage, end=passage.start + last.end()))
-            if fitting < len(ends):
-                break
         return tuple(kept)
 
     def retrieve(

@@ -28,9 +28,9 @@ WINDOW = 360
 """Characters read at once, about as many as in training."""
 _NOISE = 0.02
 """Likelihood below which a segment counts as not read."""
-_SURE = 0.3
+_SURE = 0.6
 """Likelihood of one segment from which the reader counts as sure of it."""
-_WEIGHT_UNSURE = 0.5
+_WEIGHT_UNSURE = 0.4
 """What the reading counts where it is not, against 1 where it is."""
 
 
