@@ -13,9 +13,10 @@ import json
 import lzma
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -92,6 +93,8 @@ class Share:
     most: int
     made: float = 0.0
     """Made examples as a share of the set's answered ones."""
+    times: int = 1
+    """How often each question is seen, in windows of its own."""
 
 
 SHARES = {
@@ -110,15 +113,13 @@ SHARES = {
     "fairytaleqa": Share(1500, made=0.3),
     "qamr": Share(1500, made=0.3),
     "tatqa": Share(800, made=0.3),
-    "written": Share(100_000, made=0.2),
+    "written": Share(100_000, made=0.2, times=2),
 }
 """By measured worth: what was written for this most, reviews and stories less; `qamr` has few texts."""
 WRITTEN = Path(__file__).with_name("written.jsonl.xz")
 """Questions written for this by a language model (docs/reader.md), most of them unanswered. A line is a passage: the
 first 16 digits of its SHA-256; its text, where that was written for this too (the others are those of the sets); and
 what is asked: each a question, and the characters of the answer where the passage holds one."""
-_TIMES_WRITTEN = 2
-"""How often each of these is seen, in windows of its own."""
 _KINDS = {"swapped": 0.4, "near": 0.4, "own": 0.2}
 """How often an unanswered example is of a kind, where the question allows all."""
 _HARDEST = 0.5
@@ -141,8 +142,8 @@ def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]
             asked.setdefault(example.text, []).append(example.question)
         answered = [example for example in found if example.answered]
         chosen = (answered * 2)[: round(share.made * len(answered))]
-        times = _TIMES_WRITTEN if origin == "written" else 1
-        examples += [_followed(_window(example, chance), asked[example.text], chance) for example in found * times]
+        shown = found * share.times
+        examples += [_followed(_window(example, chance), asked[example.text], chance) for example in shown]
         examples += [
             _followed(miss, asked[example.text], chance)
             for example, miss in _near_misses(chosen, found, reader, chance)
@@ -152,39 +153,38 @@ def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]
 
 
 def _sets(folder: Path) -> dict[str, list[Example]]:
-    """Rows of the sets in SHARES that mark a span or say that there is none."""
+    """Rows of the sets in SHARES that mark a span or say that there is none; the written ones last."""
     sets: dict[str, list[Example]] = {}
+    texts: dict[str, str] = {}
     for path in sorted(folder.glob("*.jsonl.xz")):
-        with lzma.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                if row["source"] not in SHARES or (row["start"] is None and row["answerable"]):
-                    continue
-                start, end = (row["start"], row["end"]) if row["answerable"] else (-1, -1)
-                sets.setdefault(row["source"], []).append(
-                    Example(row["question"], row["passage"], start, end, row["source"])
-                )
-    sets["written"] = _written(folder)
+        for row in _rows(path):
+            text = " ".join(row["passage"].split())
+            texts[hashlib.sha256(text.encode()).hexdigest()[:16]] = text
+            if row["source"] not in SHARES or (row["start"] is None and row["answerable"]):
+                continue
+            start, end = (row["start"], row["end"]) if row["answerable"] else (-1, -1)
+            sets.setdefault(row["source"], []).append(
+                Example(row["question"], row["passage"], start, end, row["source"])
+            )
+    sets["written"] = _written(texts)
     return sets
 
 
-def _written(folder: Path) -> list[Example]:
-    """The examples of WRITTEN whose passage is with it or among the sets in `folder`."""
-    texts: dict[str, str] = {}
-    for path in sorted(folder.glob("*.jsonl.xz")):
-        with lzma.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                text = " ".join(json.loads(line)["passage"].split())
-                texts[hashlib.sha256(text.encode()).hexdigest()[:16]] = text
+def _written(texts: Mapping[str, str]) -> list[Example]:
+    """The examples of WRITTEN whose passage is with it or among `texts`, by what it is named there."""
     found = []
-    with lzma.open(WRITTEN, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            passage: str = row.get("text") or texts.get(row["passage"], "")
-            for question, *span in row["asked"] if passage else ():
-                start, end = span or (-1, -1)
-                found.append(Example(question, passage, start, end, "written"))
+    for row in _rows(WRITTEN):
+        passage: str = row.get("text") or texts.get(row["passage"], "")
+        for question, *span in row["asked"] if passage else ():
+            start, end = span or (-1, -1)
+            found.append(Example(question, passage, start, end, "written"))
     return found
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a packed file of JSON Lines."""
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
 
 
 def _near_misses(

@@ -90,7 +90,8 @@ def test_a_written_question_finds_its_passage_by_its_hash(tmp_path: Path, monkey
         lines.write(json.dumps({"passage": "0" * 16, "text": "Own words.", "asked": [["What?"]]}) + "\n")
         lines.write(json.dumps({"passage": "1" * 16, "asked": [["Lost?"]]}) + "\n")
     monkeypatch.setattr(data, "WRITTEN", written)
-    found = data._written(_folder(tmp_path / "sets", [{"passage": TEXT.replace(". ", ".\n")}]))
+    folder = _folder(tmp_path / "sets", [{"passage": TEXT.replace(". ", ".\n"), "source": "a set that is not used"}])
+    found = data._sets(folder)["written"]
     assert [(e.question, e.text[e.start : e.end] if e.answered else None) for e in found] == [
         ("When?", "1931"),
         ("Why?", None),
