@@ -59,7 +59,7 @@ def open_reader(cache_dir: Path, trained: bytes | None = None) -> Reader:
     try:
         if not (folder / "encoder.json").exists():
             _export(trained, folder)
-        return Reader(*open_exported(folder, optimized=False, spinning=True)[1:])
+        return Reader(*open_exported(folder, optimized=False)[1:])
     except OSError as error:
         raise cannot_be_kept("reader", cache_dir, error) from error
 

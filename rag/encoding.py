@@ -77,13 +77,12 @@ class Encoder(Protocol):
 
 
 def open_exported(
-    folder: Path, threads: int = 0, *, optimized: bool = True, spinning: bool = False
+    folder: Path, threads: int = 0, *, optimized: bool = True
 ) -> tuple[dict[str, Any], Tokenizer, InferenceSession]:
     """What encoder.json in `folder` says, the tokenizer, without padding or truncation, and the model.
 
-    `threads` 0 lets onnxruntime choose; `optimized` False runs the graph as it was written. With `spinning` its
-    threads wait for work at full speed: quicker, but a core is lost for some time to whoever comes next. Raises
-    EncoderError where a file is missing or is not the one that was exported.
+    `threads` 0 lets onnxruntime choose; `optimized` False runs the graph as it was written. Raises EncoderError where a
+    file is missing or is not the one that was exported.
     """
     import onnxruntime
     from tokenizers import Tokenizer
@@ -105,8 +104,8 @@ def open_exported(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    if not spinning:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Its threads wait for work at full speed while a text is encoded, and leave the cores to what comes next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return described, tokenizer, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -67,20 +67,28 @@ class Pair:
 
 
 def pair(tokenizer: Tokenizer, question: str, text: str) -> Pair:
-    """[CLS] question [SEP] text [SEP]. Of a text that is too long the end is cut off; of a question the beginning,
-    where the earlier ones stand that it goes on from."""
-    question, text = encodable(question), encodable(text)
-    asked = tokenizer.encode(question, add_special_tokens=False).ids[-QUESTION_TOKENS:]
-    read = tokenizer.encode(text, add_special_tokens=False)
+    """The question with one text."""
+    return pairs(tokenizer, question, [text])[0]
+
+
+def pairs(tokenizer: Tokenizer, question: str, texts: Sequence[str]) -> list[Pair]:
+    """[CLS] question [SEP] text [SEP], for each text. Of a text that is too long the end is cut off; of a question the
+    beginning, where the earlier ones stand that it goes on from."""
+    asked = tokenizer.encode(encodable(question), add_special_tokens=False).ids[-QUESTION_TOKENS:]
     room = MAX_TOKENS - len(asked) - 3
     begin, end = tokenizer.encode("").ids  # [CLS] and [SEP]
-    shown = read.ids[:room]
-    return Pair(
-        ids=(begin, *asked, end, *shown, end),
-        types=(*[0] * (len(asked) + 2), *[1] * len(shown), 0),
-        spans=tuple(read.offsets[:room]),
-        first=len(asked) + 2,
-    )
+    made = []
+    for read in tokenizer.encode_batch([encodable(text) for text in texts], add_special_tokens=False):
+        shown = read.ids[:room]
+        made.append(
+            Pair(
+                ids=(begin, *asked, end, *shown, end),
+                types=(*[0] * (len(asked) + 2), *[1] * len(shown), 0),
+                spans=tuple(read.offsets[:room]),
+                first=len(asked) + 2,
+            )
+        )
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +118,13 @@ class Reader:
         """One reading a text, in the order given. All are read in one batch."""
         if not texts:
             return []
-        pairs = [pair(self.tokenizer, question, text) for text in texts]
-        width = max(len(p.ids) for p in pairs)
-        ids, types = np.zeros((len(pairs), width), dtype=np.int64), np.zeros((len(pairs), width), dtype=np.int64)
-        for row, p in enumerate(pairs):
+        read = pairs(self.tokenizer, question, texts)
+        width = max(len(p.ids) for p in read)
+        ids, types = np.zeros((len(read), width), dtype=np.int64), np.zeros((len(read), width), dtype=np.int64)
+        for row, p in enumerate(read):
             ids[row, : len(p.ids)], types[row, : len(p.types)] = p.ids, p.types
         (logits,) = self._session.run(["logits"], {"input_ids": ids, "token_type_ids": types})
-        return [reading_of(p, rows) for p, rows in zip(pairs, np.asarray(logits, dtype=np.float64), strict=True)]
+        return [reading_of(p, rows) for p, rows in zip(read, np.asarray(logits, dtype=np.float64), strict=True)]
 
 
 def reading_of(p: Pair, logits: NDArray[np.float64]) -> Reading:

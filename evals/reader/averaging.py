@@ -7,7 +7,6 @@ as thin matrices again: those of the largest singular values.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from evals.reader.history import History, merged
 from evals.reader.training import RANK, TARGET
+from rag.errors import UserError
 
 Weights = Mapping[str, NDArray[np.float16]]
 
@@ -41,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evals.reader.averaging", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a reader that training wrote")
     given = parser.parse_args(arguments)
-    described = {
-        "rank": RANK,
-        "average_of": [json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) for file in given.files],
-    }
+    try:
+        history = merged([History.read(file) for file in given.files])
+    except UserError as error:
+        parser.error(str(error))
     save_file(averaged([load_file(file) for file in given.files]), TARGET)
-    TARGET.with_suffix(".json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    history.write(TARGET)
     return 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import math
 import random
 import sys
@@ -24,8 +23,10 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
 
-from evals.reader.data import Example, load
+from evals.reader.data import LONGEST, Example, load
+from evals.reader.history import History, Round
 from rag.adapting import open_reader
+from rag.errors import UserError
 from rag.exporting import BUNDLED, load_model
 from rag.reading import Pair, pair
 from rag.settings import load_settings
@@ -193,6 +194,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--start", type=Path, help="a reader trained before, from which this one goes on")
     parser.add_argument("--hard", type=Path, help="a reader trained before: half of the made near misses deceive it")
     given = parser.parse_args(arguments)
+    try:
+        history = History.read(given.start) if given.start else History()
+    except UserError as error:
+        parser.error(str(error))
     tokenizer = Tokenizer.from_str(load_model(BUNDLED).tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -200,17 +205,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     examples = load(given.data, given.seed, deceived)
     reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes, given.start)
     save_file(reader.trained(), TARGET)
-    described = {
-        "trained": datetime.date.today().isoformat(),
-        "command": f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}"
+    latest = Round(
+        trained=datetime.date.today().isoformat(),
+        command=f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}"
         + (" --start FILE" if given.start else "")
         + (" --hard FILE" if given.hard else ""),
-        "base": BUNDLED,
-        "rank": RANK,
-        "examples_seen": seen,
-        "sets": dict(sorted(Counter(example.origin for example in examples).items())),
-    }
-    TARGET.with_suffix(".json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        rank=RANK,
+        longest_text=LONGEST,
+        examples_seen=seen,
+        sets=dict(sorted(Counter(example.origin for example in examples).items())),
+    )
+    history.then(latest).write(TARGET)
     return 0
 
 

@@ -34,7 +34,7 @@ class Texts:
     cards_heading: str = "Sources"
     open_quote: str = "Open source {number} at this quote"
     open_passage: str = "Open this passage"
-    closest_heading: str = "The closest passages, which do not answer it"
+    closest_heading: str = "The closest passages, which may not answer it"
     suggestions_heading: str = "Questions that the documents answer"
     lost_one: str = "One quote is left out: its document was changed or removed since."
     lost_many: str = "{count} quotes are left out: their documents were changed or removed since."
