@@ -27,6 +27,7 @@ from evals.identity import settings_from
 from rag.assistant import Assistant
 from rag.building import build
 from rag.confidence import FEATURES, READING_FEATURES, measure
+from rag.errors import UserError
 from rag.exporting import open_encoder
 from rag.settings import Settings
 from rag.terms import Analyzer
@@ -76,7 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = settings_from({})
     gathered, ys, owners = [], [], []
     for number, name in enumerate(given.sets):
-        found, y = gather(name, None if name == "seeds" else given.data, given.limit, settings)
+        try:
+            found, y = gather(name, None if name == "seeds" else given.data, given.limit, settings)
+        except UserError as error:
+            parser.error(str(error))
         print(f"{name}: {len(y)} questions, {int(y.sum())} answered", file=sys.stderr)
         gathered.append(found)
         ys.append(y)

@@ -73,10 +73,7 @@ def _runs(entries: Sequence[Entry]) -> str:
     settings = sorted({key for entry in entries for key in entry.run.identity.settings})
     rows = [
         ["", *(escape(e.label) for e in entries)],
-        *(
-            [p, *(escape(str(getattr(e.run.identity, p))) for e in entries)]
-            for p in (*parts, "commit", "cores", "date")
-        ),
+        *([p, *(escape(str(getattr(e.run.identity, p))) for e in entries)] for p in parts),
         *([escape(key), *(escape(str(e.run.identity.settings.get(key, "-"))) for e in entries)] for key in settings),
         ["versions", *(_versions(e.run) for e in entries)],
         ["questions asked", *(str(len(e.run.outcomes)) for e in entries)],

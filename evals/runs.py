@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -262,8 +262,3 @@ def _read_estimate(row: Row) -> Estimate:
 
 def _wholes(row: Row) -> dict[str, int]:
     return {key: row.whole(key) for key in row.values}
-
-
-def names(outcomes: Sequence[Outcome]) -> list[str]:
-    """Every measure that any question has, in the order first seen."""
-    return list(dict.fromkeys(measure for outcome in outcomes for measure in outcome.measures))

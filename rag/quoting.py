@@ -20,8 +20,9 @@ MIN_WORDS = 8
 """A quote shorter than this takes the better of its neighbours along."""
 _REPEATED = 0.7
 """Share of words in common from which a quote repeats one shown before."""
-_FILLER = re.compile(r"(?:uh|um|er|erm|mhm|ah|oh)\b[\s,.]*", re.IGNORECASE)
-_TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|um|er|erm|mhm)\Z", re.IGNORECASE)
+_FILLER = re.compile(r"(?:[Uu][hm]|[Ee]rm|[Mm]hm|ah|oh)(?:[\s,.]+|\Z)")
+"""In small letters or at the beginning of a sentence: ER is a ward, and Oh and Ah are names."""
+_TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|um|erm|mhm)\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,6 @@ class ScoredSegment:
     """True where it belongs to a question, which is no answer."""
     cosine: float
     """Of the question and the segment."""
-    coverage: float
-    """Share, in [0, 1], of the question's term weight that the segment holds."""
     score: float
     """All together; comparable within one question only."""
     read: float = 0.0
@@ -154,7 +152,6 @@ def score_segments(
             stems=stems[i],
             asks=asking[i],
             cosine=float(cosine[i]),
-            coverage=float(coverage[i]),
             score=float(score[i]),
         )
         for i, number in enumerate(numbers)

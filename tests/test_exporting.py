@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from rag.building import build
-from rag.encoding import Encoder, HashingEncoder, Matrix, OnnxEncoder, SentenceTransformerEncoder
+from rag.encoding import Encoder, Matrix, OnnxEncoder, SentenceTransformerEncoder
 from rag.errors import EncoderError
 from rag.exporting import BUNDLED, BUNDLED_SHA256, MIN_PARITY, _check_bundled, load_model, open_encoder, parity, quiet
 from rag.records import Document
@@ -237,9 +236,3 @@ def test_cache_folder_that_cannot_be_written_is_named(static: Path, tmp_path: Pa
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EncoderError, match=r"cannot be kept in .*file: .*cache_dir"):
         open_encoder(str(static), tmp_path / "file")
-
-
-def test_fake_is_an_encoder() -> None:
-    """The three encoders can stand for one another."""
-    encoders: Sequence[Encoder] = [HashingEncoder()]
-    assert encoders[0].encode_query("x").shape == (64,)

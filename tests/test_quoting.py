@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.conversation import understand
 from rag.encoding import HashingEncoder
 from rag.index import Index
-from rag.quoting import MAX_WORDS, ONE_THING, QuoteRules, select_quotes
+from rag.quoting import MAX_WORDS, ONE_THING, QuoteRules, _without_fillers, select_quotes
+from rag.records import Span
 from rag.retrieval import Retrieved, retrieve
 from rag.terms import Analyzer
 from tests.generated import inside_word
@@ -52,3 +54,20 @@ def test_quotes_keep_the_contract_under_any_rules(
 def test_nothing_found_is_nothing_quoted() -> None:
     """Without passages there are no quotes."""
     assert select_quotes(Retrieved((), (), {}), 6, ONE_THING) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("um, uh so the budgets shrank", "so the budgets shrank"),
+        ("Um the budgets shrank uh", "the budgets shrank"),
+        ("ER admissions doubled", "ER admissions doubled"),
+        ("Oh Se-hoon said so", "Oh Se-hoon said so"),
+        ("Ah-Ming left", "Ah-Ming left"),
+        ("umbrellas sold well um", "umbrellas sold well"),
+        ("uh", "uh"),
+    ],
+)
+def test_hesitations_at_the_ends_are_left_out_and_words_like_them_are_not(said: str, quoted: str) -> None:
+    start, end = _without_fillers(f"before. {said} after", Span(8, 8 + len(said)))
+    assert f"before. {said} after"[start:end] == quoted

@@ -1,4 +1,4 @@
-"""Average trained readers: `python -m evals.reader.averaging FILE FILE …` writes rag/reader.safetensors and .json.
+"""Average trained readers: `python -m evals.reader.averaging FILE FILE …` writes a .safetensors and a .json beside it.
 
 The mean of what each of them adds to the encoder's weights (Wortsman et al., "Model soups", 2022, arXiv:2203.05482),
 as thin matrices again: those of the largest singular values.
@@ -41,13 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Average and write. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m evals.reader.averaging", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a reader that training wrote")
+    parser.add_argument("--out", type=Path, default=TARGET, help="what to write (default: the reader that is shipped)")
     given = parser.parse_args(arguments)
     try:
         history = merged([History.read(file) for file in given.files])
-    except UserError as error:
+        readers = [load_file(file) for file in given.files]
+    except (UserError, OSError) as error:
         parser.error(str(error))
-    save_file(averaged([load_file(file) for file in given.files]), TARGET)
-    history.write(TARGET)
+    save_file(averaged(readers), given.out)
+    history.write(given.out)
     return 0
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from rag.errors import UserError
 from rag.reading import Reader
 
 SHORTEST, LONGEST = 150, 700
@@ -129,7 +130,8 @@ _HARDEST = 0.5
 def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]:
     """All examples of the sets in `folder` (`*.jsonl.xz`), shuffled; the same for the same seed and reader.
 
-    With a reader, half of the unanswered examples are those of several that it believes most to be answered.
+    With a reader, half of the unanswered examples are those of several that it believes most to be answered. Raises
+    UserError where the folder holds no set.
     """
     chance = random.Random(seed)  # noqa: S311
     examples: list[Example] = []
@@ -166,6 +168,8 @@ def _sets(folder: Path) -> dict[str, list[Example]]:
             sets.setdefault(row["source"], []).append(
                 Example(row["question"], row["passage"], start, end, row["source"])
             )
+    if not texts:
+        raise UserError(f"{folder} holds none of the training sets (*.jsonl.xz); docs/reader.md names them.")
     sets["written"] = _written(texts)
     return sets
 

@@ -1,4 +1,4 @@
-"""Train the reader: `python -m evals.reader.training --data DIR` writes rag/reader.safetensors and rag/reader.json.
+"""Train the reader: `python -m evals.reader.training --data DIR` writes a .safetensors and a .json beside it.
 
 The bundled encoder's own layers, adapted by matrices of low rank (LoRA, Hu et al. 2021, arXiv:2106.09685), with
 one linear head that gives each token a start and an end score; the first token stands for "not here", as in the
@@ -33,7 +33,6 @@ from rag.settings import load_settings
 
 TARGET = Path(__file__).resolve().parents[2] / "rag" / "reader.safetensors"
 RANK = 64
-SCALE = 1.0
 _RATE = 7e-4
 _WARM_UP = 0.05
 """Share of all steps in which the rate rises."""
@@ -53,7 +52,7 @@ class Adapted(nn.Module):
         self.up = nn.Parameter(torch.zeros(linear.out_features, RANK))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.linear(x) + SCALE * ((x @ self.down.T) @ self.up.T)
+        result: torch.Tensor = self.linear(x) + (x @ self.down.T) @ self.up.T
         return result
 
 
@@ -193,18 +192,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=Path, help="a reader trained before, from which this one goes on")
     parser.add_argument("--hard", type=Path, help="a reader trained before: half of the made near misses deceive it")
+    parser.add_argument("--out", type=Path, default=TARGET, help="what to write (default: the reader that is shipped)")
     given = parser.parse_args(arguments)
     try:
         history = History.read(given.start) if given.start else History()
-    except UserError as error:
+        deceived = open_reader(load_settings().settings.cache_dir, given.hard.read_bytes()) if given.hard else None
+        examples = load(given.data, given.seed, deceived)
+    except (UserError, OSError) as error:
         parser.error(str(error))
     tokenizer = Tokenizer.from_str(load_model(BUNDLED).tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    deceived = open_reader(load_settings().settings.cache_dir, given.hard.read_bytes()) if given.hard else None
-    examples = load(given.data, given.seed, deceived)
     reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes, given.start)
-    save_file(reader.trained(), TARGET)
+    save_file(reader.trained(), given.out)
     latest = Round(
         trained=datetime.date.today().isoformat(),
         command=f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}"
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         examples_seen=seen,
         sets=dict(sorted(Counter(example.origin for example in examples).items())),
     )
-    history.then(latest).write(TARGET)
+    history.then(latest).write(given.out)
     return 0
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from pathlib import Path
 
-from evals.reader.averaging import Weights, averaged
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from evals.reader.averaging import Weights, averaged, main
+from evals.reader.history import History, Round
 
 
 def _reader(seed: int, rank: int) -> dict[str, NDArray[np.float16]]:
@@ -41,3 +46,21 @@ def test_of_too_many_dimensions_the_largest_are_kept() -> None:
 def test_one_reader_is_its_own_average() -> None:
     reader = _reader(3, 2)
     assert np.allclose(_product(averaged([reader], rank=2)), _product(reader), atol=0.02)
+
+
+def test_the_command_writes_the_average_and_what_it_is_of(tmp_path: Path) -> None:
+    files = [tmp_path / f"{seed}.safetensors" for seed in (1, 2)]
+    rounds = [Round("2026-11-22", f"seed {seed}", 2, 700, 9, {}) for seed in (1, 2)]
+    for seed, file in enumerate(files):
+        save_file(_reader(seed, 2), file)
+        History().then(rounds[seed]).write(file)
+    assert main([*map(str, files), "--out", str(tmp_path / "mean.safetensors")]) == 0
+    assert History.read(tmp_path / "mean.safetensors") == History(tuple(rounds), (1, 2))
+    exact = (_product(_reader(0, 2)) + _product(_reader(1, 2))) / 2
+    assert np.allclose(_product(load_file(tmp_path / "mean.safetensors")), exact, atol=0.02)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "none.safetensors"), "--out", str(tmp_path / "mean.safetensors")])
+    assert "none.json is missing" in capsys.readouterr().err

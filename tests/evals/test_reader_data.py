@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from evals.reader import data
 from evals.reader.data import SHARES, WRITTEN, Example, Share
+from rag.errors import UserError
 
 TEXT = (
     "The Northern Line opened in 1906 and cost 12 million. It was built by Arthur Hale for the city of Lund. "
@@ -56,10 +57,11 @@ def test_a_made_near_miss_does_not_hold_the_answers_words(seed: int) -> None:
     """Neither a window of another text nor one of the same text, for these are called unanswered."""
     other = "The Western Line was opened in 1906 too, they say, at a cost of 12 million, for the city of Lund as well."
     example = _example("When did the Southern Line open?", "1931")
-    for kind, texts in (("near", [other]), ("own", [TEXT])):
+    own = TEXT + " Nothing else is told of the lines and their stations in the records of the city." * 20
+    for kind, texts in (("near", [other]), ("own", [own])):
         found = data._unanswering(example, texts, kind, random.Random(seed))
+        assert found
         assert all("1931" not in miss.text and not miss.answered for miss in found)
-    assert found or len(TEXT) <= data.LONGEST
 
 
 def test_a_swapped_question_asks_for_something_else() -> None:
@@ -148,3 +150,10 @@ def test_the_written_questions_are_whole() -> None:
             assert hashlib.sha256(row["text"].encode()).hexdigest()[:16] == row["passage"]
             assert all(span[1] <= len(row["text"]) for _, *span in row["asked"] if span)
     assert unanswered > sum(len(row["asked"]) for row in rows) / 2
+
+
+def test_a_folder_without_sets_is_refused(tmp_path: Path) -> None:
+    """Else a reader would be trained on the few texts that stand in this repository."""
+    (tmp_path / "squad.jsonl").write_text("{}", encoding="utf-8")  # not packed, as no set is
+    with pytest.raises(UserError, match="holds none of the training sets"):
+        data.load(tmp_path, 1)
