@@ -6,6 +6,8 @@ with a capital, may well be a name that the documents do not mention, and then t
 
 from __future__ import annotations
 
+from itertools import islice
+
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -19,15 +21,18 @@ _LONG = 8
 """Letters from which two mistakes are forgiven; one before."""
 _STEMS_TRIED = 8
 """Nearest stems whose words are looked up."""
+_WORDS = 8
+"""Misspelt words of a question that are looked up, each of which takes time by the size of the vocabulary."""
 _STEM_DISTANCE = 3
 """Edits between two stems at most; an ending that is misspelt is stemmed differently."""
 
 
 def corrected(question: str, index: Index, encoder: Encoder, analyzer: Analyzer) -> str:
     """The question with its misspelt words as the documents spell them; as it is where it has none."""
+    misspelt = (term for term in analyzer.terms(question) if _is_misspelt(term, question, index, encoder))
     parts, at = [], 0
-    for term in analyzer.terms(question):
-        if _is_misspelt(term, question, index, encoder) and (word := _meant(term, index, analyzer)):
+    for term in islice(misspelt, _WORDS):
+        if word := _meant(term, index, analyzer):
             parts += [question[at : term.start], word]
             at = term.end
     return "".join([*parts, question[at:]])

@@ -63,3 +63,8 @@ def test_what_may_be_a_name_or_is_near_nothing_stays_as_it_is(
     typed: str, index: Index, real_encoder: OnnxEncoder
 ) -> None:
     assert corrected(typed, index, real_encoder, Analyzer()) == typed
+
+
+def test_of_many_misspelt_words_only_the_first_are_looked_up(index: Index, real_encoder: OnnxEncoder) -> None:
+    """Else a question of hundreds, on a large vocabulary, would hold up all others."""
+    assert corrected("grwth " * 9, index, real_encoder, Analyzer()) == "growth " * 8 + "grwth "
