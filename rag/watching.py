@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,11 +21,9 @@ def follow(
     """Call `build` now, and again whenever a file below the roots has changed, until stopped.
 
     Changes in the index folder itself, in hidden files and in version control are passed over. Files that
-    change while a build runs are seen by the next one.
+    change while a build runs are seen by the next one. Raises UserError where a root is missing, or a folder
+    or name below it cannot be watched.
     """
-    missing = next((root for root in roots if not root.exists()), None)
-    if missing is not None:
-        raise UserError(f"There is no file or folder {str(missing)!r} to watch.")
     changes = _changes(roots, index_dir, stopped)
     next(changes, None)  # it watches from here on
     build()
@@ -37,21 +36,28 @@ def _changes(
     roots: Sequence[Path], index_dir: Path, stopped: threading.Event | None
 ) -> Iterator[set[tuple[Change, str]]]:
     """What has changed, again and again; nothing where nothing has for a moment."""
-    index = str(index_dir.resolve())
+    index = Path(os.path.realpath(index_dir))
 
     class _Documents(DefaultFilter):
         def __call__(self, change: Change, path: str) -> bool:
-            ours = path == index or path.startswith(index + "/")
+            # Events are named as their root was, relative or through a link: only the real path tells.
+            ours = Path(os.path.realpath(path)).is_relative_to(index)
             return super().__call__(change, path) and not ours and not Path(path).name.startswith(".")
 
-    return watch(
-        *roots,
-        watch_filter=_Documents(),
-        debounce=_SETTLE_MS,
-        step=100,
-        rust_timeout=100,
-        yield_on_timeout=True,
-        stop_event=stopped,
-        raise_interrupt=True,
-        recursive=True,
-    )
+    try:
+        missing = next((root for root in roots if not root.exists()), None)
+        if missing is not None:
+            raise UserError(f"There is no file or folder {str(missing)!r} to watch.")
+        yield from watch(
+            *roots,
+            watch_filter=_Documents(),
+            debounce=_SETTLE_MS,
+            step=100,
+            rust_timeout=100,
+            yield_on_timeout=True,
+            stop_event=stopped,
+            raise_interrupt=True,
+            recursive=True,
+        )
+    except (OSError, RuntimeError, UnicodeError) as error:  # a folder that may not be read, a name that is no UTF-8
+        raise UserError(f"{', '.join(str(root) for root in roots)} cannot be watched: {error}.") from error

@@ -178,6 +178,34 @@ def test_watch_follows_a_folder(folder: Path) -> None:
     assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_index_below_a_relative_root_is_no_change(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    """What a build writes below a root named as `.`, or reached through a link, does not start the next build."""
+    monkeypatch.chdir(folder)
+    (folder / "index").mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    root, index = (tmp_path / "link", tmp_path / "link" / "index") if linked else (Path(), Path("index"))
+    stopped, built = threading.Event(), list[float]()
+
+    def build() -> None:
+        (index / "LOCK").write_text(str(len(built)))
+        built.append(time.time())
+
+    thread = threading.Thread(target=follow, args=([root], index, build, stopped))
+    thread.start()
+    try:
+        _until(lambda: len(built) == 1)
+        time.sleep(2)
+        assert len(built) == 1
+        write(folder, "00.md", 99)
+        _until(lambda: len(built) == 2)
+    finally:
+        stopped.set()
+        thread.join(10)
+
+
 def test_watch_opens_the_encoder_once(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often it builds."""
     opened = list[HashingEncoder]()
@@ -197,10 +225,30 @@ def test_watch_opens_the_encoder_once(run: Run, folder: Path, monkeypatch: pytes
     assert len(opened) == 1
 
 
-def test_watching_what_is_not_there(tmp_path: Path) -> None:
-    """A root that is missing is named before anything is watched."""
-    with pytest.raises(UserError, match="nowhere"):
-        follow([tmp_path / "nowhere"], tmp_path / "index", lambda: None)
+@pytest.mark.parametrize(
+    ("name", "said"), [("nowhere", "no file or folder"), ("n" * 300, "name too long"), ("od\udce9", "surrogates")]
+)
+def test_what_cannot_be_watched_is_named(tmp_path: Path, name: str, said: str) -> None:
+    """A root that is missing, has an endless name, or one that is no UTF-8, is one error before anything is built."""
+    if name.startswith("od"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=said) as caught:
+        follow([tmp_path / name], tmp_path / "index", lambda: pytest.fail("it was built"))
+    assert name in str(caught.value)
+
+
+def test_a_name_that_is_no_utf8_ends_the_watch_in_one_line(run: Run, folder: Path) -> None:
+    """Such a file that comes later cannot be told of by the system's notices: the watch ends and says so."""
+
+    def come() -> None:
+        time.sleep(1.5)
+        (folder / "od\udce9.md").write_text("x")
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    code, _, error = run("index", str(folder), "--watch")
+    thread.join()
+    assert (code, "cannot be watched" in error.splitlines()[-1], "Traceback" in error) == (1, True, False)
 
 
 def _until(true: Callable[[], bool], seconds: float = 10) -> None:
