@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from urllib.parse import unquote, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,7 +45,6 @@ class Guard:
         app: ASGIApp,
         *,
         limiter: Limiter,
-        ready: Callable[[], bool],
         hosts: Collection[str] = (),
         root_path: str = "",
         auth: tuple[str, str] | None = None,
@@ -53,7 +52,6 @@ class Guard:
         """`hosts` are names that may be asked for beside this computer's own; an address is always one."""
         self._app = app
         self._limiter = limiter
-        self._ready = ready
         self._hosts = {host.lower() for host in (*LOOPBACK_HOSTS, *hosts)}
         self._root_path = root_path.rstrip("/")
         self._login = f"Basic {base64.b64encode(':'.join(auth).encode()).decode()}" if auth else None
@@ -72,8 +70,7 @@ class Guard:
         if refusal is not None:
             await _reply(send, *refusal)
         elif path == HEALTH_PATH:
-            ready = self._ready()
-            await _reply(send, 200 if ready else 503, "ready" if ready else "starting")
+            await _reply(send, 200, "ready")
         elif path == _PAGE:
             await self._page(scope, receive, send)
         else:
@@ -190,7 +187,7 @@ def _with_headers(start: Message, content_policy: bytes) -> Message:
 
 
 async def _reply(send: Send, status: int, detail: str, headers: Headers | None = None) -> None:
-    body = json.dumps({"status" if status in (200, 503) else "detail": detail}).encode()
+    body = json.dumps({"status" if status == 200 else "detail": detail}).encode()
     start: Message = {
         "type": "http.response.start",
         "status": status,

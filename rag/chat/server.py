@@ -134,7 +134,6 @@ def application(backend: Backend, settings: Settings, feedback_dir: Path, option
     return Guard(
         app,
         limiter=requests,
-        ready=lambda: bool(backend.version),
         hosts=options.allowed_hosts,
         root_path=options.root_path,
         auth=options.auth,
