@@ -60,7 +60,7 @@ class Conversation:
 
     def earlier_questions(self) -> list[str]:
         """The questions that were answered, for a follow-up to refer to."""
-        return [turn.question for turn in self.turns if not turn.notice]
+        return [turn.question for turn in self.turns if not turn.notice and not turn.pending]
 
     def with_turn(self, turn: Turn) -> Conversation:
         """This conversation with one more turn; the oldest goes where there would be too many."""

@@ -74,10 +74,10 @@ def test_an_endless_conversation_is_bounded() -> None:
     assert [len(conversation.turns), conversation.turns[0].question] == [MAX_TURNS, "5"]
 
 
-def test_refused_questions_are_no_history() -> None:
-    """A question that got a notice in place of an answer is not one that a follow-up refers to."""
+def test_only_answered_questions_are_history() -> None:
+    """A question that got a notice in place of an answer, or none yet, is not one that a follow-up refers to."""
     conversation = Conversation().with_turn(Turn("a")).with_turn(Turn("b", notice="too long"))
-    assert conversation.earlier_questions() == ["a"]
+    assert conversation.with_turn(Turn("c", pending=True)).earlier_questions() == ["a"]
 
 
 @pytest.mark.parametrize("question", ["Who built the harbour?", "What is quantum chromodynamics?"])
