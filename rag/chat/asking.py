@@ -62,22 +62,28 @@ class Asking:
                 yield update
 
     async def retry(self, chat: OpenChat, request: gr.Request) -> Updates:
-        """The last question again."""
+        """The last question again, in place of its answer once it is accepted."""
         turns = chat.conversation.turns
-        if turns:
-            chat.change(replace(chat.conversation, turns=turns[:-1]))
-        async with aclosing(self._ask(turns[-1].question if turns else "", chat, request)) as updates:
+        async with aclosing(self._ask(turns[-1].question if turns else "", chat, request, again=True)) as updates:
             async for update in updates:
                 yield update
 
-    async def _ask(self, asked: object, chat: OpenChat, request: gr.Request, box: str | None = None) -> Updates:
-        """Updates for a question; `box` is what is in the question box once it is asked, None to leave that alone."""
+    async def _ask(
+        self, asked: object, chat: OpenChat, request: gr.Request, *, box: str | None = None, again: bool = False
+    ) -> Updates:
+        """Updates for a question; `box` is what is in the question box once it is asked, None to leave that alone.
+
+        With `again` it takes the place of the last turn, but a refusal does not take that of an answer.
+        """
         question = asked.strip() if isinstance(asked, str) else ""
         if not question:
             yield self.outputs.done(chat)
             return
         kept = question[: self.settings.max_question_characters]
         refusal = self._refusal(request)
+        turns = chat.conversation.turns
+        if again and not (refusal and turns[-1].text):
+            chat.change(replace(chat.conversation, turns=turns[:-1]))
         if refusal:
             chat.change(chat.conversation.with_turn(Turn(kept, notice=refusal)))
             yield self.outputs.done(chat, box=box)

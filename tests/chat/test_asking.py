@@ -238,6 +238,24 @@ def test_too_many_questions_of_one_address_get_a_polite_answer(tmp_path: Path) -
     assert len(backend.asked) == 1
 
 
+def test_an_answer_stays_where_asking_it_again_is_refused(tmp_path: Path) -> None:
+    """Only an accepted question takes the place of the last turn, or the refusal of an earlier refusal."""
+
+    async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
+        slow = replace(asking, limiter=Limiter(Rate(0.001, 1)))
+        backend.let_go.set()
+        await to_the_end(slow.submit(BUILT, chat, REQUEST))
+        for _ in range(2):
+            await to_the_end(slow.retry(chat, REQUEST))
+            answer, refused = chat.conversation.turns
+            assert (bool(answer.citations), refused.notice) == (True, ENGLISH.too_fast)
+        await to_the_end(asking.retry(chat, REQUEST))
+
+    chat, _ = played(tmp_path, play)
+    assert [bool(turn.citations) for turn in chat.conversation.turns] == [True, True]
+    assert questions(chat) == [BUILT, BUILT]
+
+
 def test_a_question_that_is_too_long_is_told_its_length_and_kept_as_far_as_it_is_read(tmp_path: Path) -> None:
     """The backend, which says what is wrong, gets to see all of it."""
     long = "harbour " * 600
