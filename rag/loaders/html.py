@@ -35,6 +35,8 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _MIN_MAIN_SHARE = 0.25
 """A marked main part with less than this share of the page's text is not believed."""
 _CHARSET = re.compile(rb"<(?:meta[^>]{0,200}charset|\?xml[^>]{0,100}encoding)\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]+)", re.I)
+_PLAIN = rb"""<a title='\u0061+AGE-.xn--mnchen-3ya.'>"""
+"""ASCII in which the codecs that are not ASCII, such as UTF-16 and UTF-7, and those of escapes read something else."""
 _DATES = ("article:published_time", "citation_publication_date", "dc.date", "dcterms.date", "date")
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
 
@@ -70,11 +72,16 @@ def load_html(data: bytes) -> Content:
 
 
 def decode_html(data: bytes) -> str:
-    """The characters of a page: by byte-order mark, then by what it declares, then as any text file."""
+    """The characters of a page: by byte-order mark, then by what it declares, then as any text file.
+
+    A declaration is found as ASCII, so one of an encoding that does not read ASCII as itself cannot be right.
+    """
     declared = _CHARSET.search(data[:4096])
     if declared and not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        encoding = declared[1].decode("ascii")
         try:
-            return data.decode(declared[1].decode("ascii"))
+            if _PLAIN.decode(encoding) == _PLAIN.decode("ascii"):
+                return data.decode(encoding)
         except (LookupError, UnicodeDecodeError, ValueError):
             pass  # declared wrongly, as it often is
     return decode(data)

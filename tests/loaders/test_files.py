@@ -14,6 +14,7 @@ from rag.errors import LoadError
 from rag.loaders import pdf
 from rag.loaders.content import Writer
 from rag.loaders.docx import load_docx
+from rag.loaders.html import load_html
 from rag.loaders.isolation import Isolated
 from rag.loading import CorpusFile, load_document, read_content, read_file
 from rag.location import location
@@ -178,6 +179,29 @@ def test_a_word_broken_at_a_line_end_takes_nothing_with_it(space: str) -> None:
     page = pdf._Page(1, lines=[pdf._Line(f"is thick, about 30{space}micro-"), pdf._Line("metres of clay")])
     pdf._write_page(writer, page, set(), Counter())
     assert " ".join(writer.text().split()) == "is thick, about 30 micrometres of clay"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    "utf-16 UTF-16LE utf-32 utf-7 unicode_escape raw-unicode-escape idna punycode cp500 base64 hex no-such".split(),
+)
+def test_a_declaration_that_cannot_be_right_is_passed_over(declared: str) -> None:
+    """What stands in ASCII in a page of UTF-8 is not believed where it names an encoding that does not read ASCII."""
+    head = f'<html><head><meta charset="{declared}"><title>Ferries</title></head><body><p>'
+    for end in ("", "."):  # of an even and an odd length
+        page = f"{head}The café at C:\\new+AGE- took 3 öre{end}</p></body></html>".encode()
+        assert load_html(page).text.strip() == f"The café at C:\\new+AGE- took 3 öre{end}"
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [("windows-1251", "cp1251"), ("Shift_JIS", "shift_jis"), ("gb18030", "gb18030"), ("big5", "big5")],
+)
+def test_a_declaration_that_fits_is_believed(declared: str, encoding: str) -> None:
+    """Encodings that read ASCII as itself, of one byte or several a character."""
+    text = {"cp1251": "Паром идёт", "shift_jis": "渡し船が来る"}.get(encoding, "渡船來")
+    page = f'<html><head><meta charset="{declared}"></head><body><p>{text}</p></body></html>'.encode(encoding)
+    assert load_html(page).text.strip() == text
 
 
 @pytest.mark.parametrize("path", sorted(FILES.iterdir()), ids=lambda path: path.name)
