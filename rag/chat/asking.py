@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 """Answers made at once. An answer keeps a core busy: more threads would take turns, and all answers come later."""
 
 _log = logging.getLogger(__name__)
-_OUTPUTS = 4
+_OUTPUTS = 5
 Updates = AsyncGenerator[Update, None]
 """Closed with the event that it belongs to, so that nothing goes on for a reader who has gone."""
 
@@ -80,7 +80,7 @@ class Asking:
             yield self.outputs.done(chat)
             return
         kept = question[: self.settings.max_question_characters]
-        refusal = self._refusal(request)
+        refusal = self._refusal(chat, request)
         turns = chat.conversation.turns
         if again and not (refusal and turns[-1].text):
             chat.change(replace(chat.conversation, turns=turns[:-1]))
@@ -115,18 +115,24 @@ class Asking:
         overtaken = not chat.answer(number, turn)
         yield nothing(_OUTPUTS) if overtaken else self.outputs.done(chat, box=box)
 
-    def _refusal(self, request: gr.Request) -> str:
-        """Why a question is not answered now, politely; empty, and a slot is taken, where it is."""
+    def _refusal(self, chat: OpenChat, request: gr.Request) -> str:
+        """Why a question is not answered now, politely; empty, and a slot is taken, where it is.
+
+        Chosen documents that the index does not hold any more are told once, and are not chosen from then on.
+        """
         if not self.limiter.allow(client_address(request)):
             return self.texts.too_fast
+        chosen = chat.conversation.documents
+        left = self._known(chosen)
+        if len(left) < len(chosen):
+            chat.conversation = replace(chat.conversation, documents=left)
+            return self.texts.choice_lost(len(left), len(chosen))
         return "" if self.slots.take() else self.texts.busy
 
     def _answer(self, question: str, conversation: Conversation) -> Turn:
         """The turn for a question. Never raises: what went wrong becomes a line that a person can read."""
         try:
-            known = {item.id for item in self.backend.catalogue()}
-            chosen = [i for i in conversation.documents if i in known]
-            answer = self.backend.ask(question, conversation.earlier_questions(), chosen or None)
+            answer = self.backend.ask(question, conversation.earlier_questions(), conversation.documents or None)
             return answered(question, answer)
         except UserError as error:
             return Turn(question[: self.settings.max_question_characters], notice=str(error))
@@ -162,24 +168,28 @@ class Asking:
         chat.change(Conversation())
         box, _, *rest = self.outputs.done(chat, box="")
         fresh = self._fresh_examples(chat)
-        return box, gr.update(value=[], **fresh) if fresh else [], *rest, ""
+        return box, gr.update(value=[], **fresh) if fresh else [], *rest
 
     async def restore(self, chat: OpenChat, event: gr.EventData) -> Update:
         """A conversation that the browser kept. Its quotes are cut anew from the open index."""
         stored = getattr(event, "conversation", None)
         chat.change(await asyncio.to_thread(from_stored, self.backend, stored))
-        return (*self.outputs.done(chat, box=""), self.outputs.scope(chat.conversation))
+        return self.outputs.done(chat, box="")
 
     async def choose(self, chat: OpenChat, event: gr.EventData) -> Update:
-        """Which documents to ask: gives the open chat, the line that says so, and the ledger."""
+        """Which documents to ask: gives the open chat, the ledger, and the line that says so."""
         ids = getattr(event, "documents", None)
-        everything = [document.id for document in self.backend.catalogue()]
-        wanted = {item for item in ids if isinstance(item, str)} if isinstance(ids, list) else set()
-        chosen = tuple(i for i in everything if i in wanted)
+        chosen = self._known(item for item in ids if isinstance(item, str)) if isinstance(ids, list) else ()
+        everything = len(chosen) == len(self.backend.catalogue())
         # Not a change that overtakes an answer under way: it was asked of the documents chosen then.
-        chat.conversation = replace(chat.conversation, documents=() if len(chosen) == len(everything) else chosen)
-        *_, ledger = self.outputs.done(chat)
-        return chat, self.outputs.scope(chat.conversation), ledger
+        chat.conversation = replace(chat.conversation, documents=() if everything else chosen)
+        *_, ledger, scope = self.outputs.done(chat)
+        return chat, ledger, scope
+
+    def _known(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Those that the open index holds, in its order."""
+        wanted = set(ids)
+        return tuple(document.id for document in self.backend.catalogue() if document.id in wanted)
 
     async def loaded(self, chat: OpenChat) -> object:
         """The start page of the index as it is now: the page itself was made when the server started."""

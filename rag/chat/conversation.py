@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag.chat.backend import Backend
-from rag.chat.places import Place, find_place
+from rag.chat.places import Place, find_place, is_document_id
 from rag.location import location
 from rag.records import Answer, Citation, Quote
 
@@ -107,16 +107,19 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
 
 
 def from_stored(backend: Backend, stored: object) -> Conversation:
-    """A conversation that a browser brought back, as far as it can be trusted: an empty one at worst."""
+    """A conversation that a browser brought back, as far as it can be trusted: an empty one at worst.
+
+    Documents that are gone stay chosen: dropped here, the next question would be asked of others without a word.
+    """
     record = stored if isinstance(stored, dict) else {}
-    wanted = {item for item in _list(record.get("documents"), 10_000) if isinstance(item, str)}
+    chosen = (item for item in _list(record.get("documents"), 10_000) if is_document_id(item))
     turns = [_turn(backend, item) for item in _list(record.get("turns"), MAX_TURNS) if isinstance(item, dict)]
     name = record.get("id")
     known = isinstance(name, str) and len(name) == 2 * ID_BYTES and set(name) <= set("0123456789abcdef")
     return Conversation(
         str(name) if known else secrets.token_hex(ID_BYTES),
         tuple(turn for turn in turns if turn.question),
-        tuple(item.id for item in backend.catalogue() if item.id in wanted),
+        tuple(dict.fromkeys(chosen)),
     )
 
 

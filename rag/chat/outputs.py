@@ -27,18 +27,19 @@ Update = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The question box, the messages, the open chat and the ledger, as every event of asking gives them."""
+    """The question box, the messages, the open chat, the ledger and the scope, as every event of asking gives them."""
 
     backend: Backend
     texts: Texts
 
     def working(self, chat: OpenChat, *, box: str | None = None) -> Update:
         """An answer is being made. An empty ledger, which the script passes over, costs Gradio less than a skip."""
-        return _box(box), self.messages(chat.conversation), chat, ""
+        return _box(box), self.messages(chat.conversation), chat, "", self._scope(chat.conversation)
 
     def done(self, chat: OpenChat, *, box: str | None = None) -> Update:
         """Nothing is being made. `box` is what is in the question box from now on, None for what is there."""
-        return _box(box), self.messages(chat.conversation), chat, data(to_stored(chat.conversation))
+        ledger = data(to_stored(chat.conversation))
+        return _box(box), self.messages(chat.conversation), chat, ledger, self._scope(chat.conversation)
 
     def messages(self, conversation: Conversation) -> list[Message]:
         """The conversation as the chat shows it."""
@@ -48,7 +49,7 @@ class Outputs:
         suggestions = self.backend.suggestions(near)[:MAX_SUGGESTIONS] if abstained else ()
         return messages(conversation, suggestions, self.texts)
 
-    def scope(self, conversation: Conversation) -> str:
+    def _scope(self, conversation: Conversation) -> str:
         """Which documents are asked, where it is not all of them."""
         return scope_line(len(conversation.documents), len(self.backend.catalogue()), self.texts)
 

@@ -71,7 +71,7 @@ def build_page(handlers: Handlers, texts: Texts, endpoints: tuple[Endpoint, ...]
         tray = gr.HTML("", elem_id="tray", js_on_load=None, apply_default_css=False)
 
         asking, reading, studying = handlers.asking, handlers.reading, handlers.studying
-        asked = [box, chat, open_chat, ledger]
+        asked = [box, chat, open_chat, ledger, scope]
         streamed: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "ask"}
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         running = [
@@ -81,9 +81,9 @@ def build_page(handlers: Handlers, texts: Texts, endpoints: tuple[Endpoint, ...]
         ]
         box.stop(asking.stop, [open_chat], asked, cancels=running, **quick)
         hub.edit_question(asking.edit, [open_chat], asked, cancels=running, **quick)
-        hub.new_chat(asking.new_chat, [open_chat], [*asked, scope], cancels=running, **quick)
-        hub.restore_chat(asking.restore, [open_chat], [*asked, scope], cancels=running, **quick)
-        hub.choose_documents(asking.choose, [open_chat], [open_chat, scope, ledger], **quick)
+        hub.new_chat(asking.new_chat, [open_chat], asked, cancels=running, **quick)
+        hub.restore_chat(asking.restore, [open_chat], asked, cancels=running, **quick)
+        hub.choose_documents(asking.choose, [open_chat], [open_chat, ledger, scope], **quick)
         page.load(asking.loaded, [open_chat], chat, **quick)
         hub.open_place(reading.open_place, None, panel, **quick)
         hub.open_document(reading.read, None, panel, **quick)

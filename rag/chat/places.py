@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from rag.chat.backend import Backend
 from rag.records import Document
@@ -59,5 +60,9 @@ def find_place(backend: Backend, ref: object) -> Place | None:
 
 def find_document(backend: Backend, document_id: object) -> Document | None:
     """The document with this id in the open index, None for anything else."""
-    known = isinstance(document_id, str) and _DOCUMENT_ID.fullmatch(document_id)
-    return backend.document(str(document_id)) if known else None
+    return backend.document(document_id) if is_document_id(document_id) else None
+
+
+def is_document_id(value: object) -> TypeGuard[str]:
+    """Whether this could be the id of a document, of this index or of another version of it."""
+    return isinstance(value, str) and _DOCUMENT_ID.fullmatch(value) is not None

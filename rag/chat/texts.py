@@ -78,6 +78,14 @@ class Texts:
     ask_all: str = "Ask all documents"
     scope: str = "Asking {count} of {total} documents"
     scope_change: str = "Change"
+    choice_lost_some: str = (
+        "Not asked: the index still holds {left} of the {chosen} documents you chose; the rest was changed or removed. "
+        "Only what is left is asked now. Choose the documents again, or ask again."
+    )
+    choice_lost_all: str = (
+        "Not asked: the index no longer holds any document that you chose, because they were changed or removed. "
+        "All documents are asked now. Choose the documents again, or ask again."
+    )
     no_documents: str = "The index holds no documents."
 
     # why this answer
@@ -168,6 +176,10 @@ class Texts:
     def lost(self, count: int) -> str:
         """That quotes are left out."""
         return self.lost_one if count == 1 else self.lost_many.format(count=count)
+
+    def choice_lost(self, left: int, chosen: int) -> str:
+        """That a question was not asked, since chosen documents are gone, and what is asked from now on."""
+        return self.choice_lost_some.format(left=left, chosen=chosen) if left else self.choice_lost_all
 
 
 ENGLISH = Texts()

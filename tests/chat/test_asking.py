@@ -146,7 +146,7 @@ def test_no_text_is_read_to_list_choose_and_ask_documents(tmp_path: Path, monkey
         monkeypatch.setattr(backend, "documents", None)
         backend.let_go.set()
         assert library_view(listed, (), ENGLISH).count("data-document") == len(ids)
-        _, scope, _ = await asking.choose(chat, gr.EventData(None, {"documents": ids[1:]}))
+        *_, scope = await asking.choose(chat, gr.EventData(None, {"documents": ids[1:]}))
         assert f"{len(ids) - 1} of {len(ids)}" in scope
         await to_the_end(asking.submit(BUILT, chat, REQUEST))
         await asking.restore(chat, gr.EventData(None, {"conversation": {"documents": ids[:1]}}))
@@ -154,6 +154,34 @@ def test_no_text_is_read_to_list_choose_and_ask_documents(tmp_path: Path, monkey
     chat, backend = played(tmp_path, play)
     assert chat.conversation.documents == (ids[0],)
     assert [documents for *_, documents in backend.asked] == [tuple(ids[1:])]
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_chosen_document_that_is_gone_is_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, restored: bool
+) -> None:
+    """No answer comes of other documents than were chosen; the line over the question says which are asked next."""
+    first, *kept = SmallBackend().documents()
+    chosen = [document.id for document in (first, *kept[:left])]
+
+    async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
+        backend.let_go.set()
+        if not restored:
+            await asking.choose(chat, gr.EventData(None, {"documents": chosen}))
+        monkeypatch.setattr(backend, "catalogue", lambda: SmallBackend(kept).catalogue())
+        if restored:
+            await asking.restore(chat, gr.EventData(None, {"conversation": {"documents": chosen}}))
+        *_, scope = (await to_the_end(asking.submit(BUILT, chat, REQUEST)))[-1]
+        (turn,) = chat.conversation.turns
+        assert turn.notice == ENGLISH.choice_lost(left, len(chosen))
+        assert ("1 of 2" in scope) if left else (scope == "")
+        assert backend.asked == []
+        await to_the_end(asking.retry(chat, REQUEST))
+
+    chat, backend = played(tmp_path, play)
+    assert [turn.notice for turn in chat.conversation.turns] == [""]
+    assert [documents for *_, documents in backend.asked] == [tuple(chosen[1:]) or None]
 
 
 def test_documents_chosen_while_an_answer_is_made_stay_chosen(tmp_path: Path) -> None:

@@ -34,6 +34,14 @@ def test_a_stored_conversation_comes_back() -> None:
         assert (turn.question, turn.text, turn.closest) == (before.question, before.text, before.closest)
 
 
+def test_chosen_documents_come_back_also_where_they_are_gone() -> None:
+    """In their order and each once, so that the next question can say so."""
+    backend = SmallBackend()
+    chosen = [document.id for document in backend.documents()[::-1]]
+    back = from_stored(SmallBackend(backend.documents()[1:]), {"documents": [*chosen, *chosen, f"{chosen[0]}/.."]})
+    assert back.documents == tuple(chosen)
+
+
 def test_quotes_that_are_gone_are_counted() -> None:
     """Where a document has left the index, the conversation comes back without its quotes and says so."""
     backend = SmallBackend()
