@@ -31,7 +31,7 @@ class Mark:
     """One answer that a reader marked, as the chat wrote it down."""
 
     id: str
-    """Of the conversation, and the number of the answer in it."""
+    """Of the conversation, and the number of the answer in it, which it keeps."""
     good: bool | None
     """Thumbs up or down; None where the reader took the vote back."""
     note: str
@@ -58,7 +58,7 @@ def read_marks(path: Path) -> tuple[list[Mark], list[str]]:
         ) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    marks: dict[tuple[str, Key], Mark] = {}
+    marks: dict[tuple[str, str], Mark] = {}
     notes: list[str] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -71,8 +71,9 @@ def read_marks(path: Path) -> tuple[list[Mark], list[str]]:
         except UserError as error:
             notes.append(f"{str(error).rstrip('.')}. The line is skipped.")
         else:
-            # One place in a chat is asked anew after "edit": then it is another question, with a vote of its own.
-            marks[mark.id, mark.key] = mark
+            # One place in a chat is asked anew after "edit": then it is another question, with a vote of its own. The
+            # history is no part of it: a long chat forgets its first questions.
+            marks[mark.id, _folded(mark.question)] = mark
     return list(marks.values()), notes
 
 

@@ -20,6 +20,8 @@ MAX_TURNS = 40
 MAX_STORED_CHARACTERS = 4000
 """Of a question or an answer that a browser brings back; longer ones are cut."""
 MAX_PLACES = 12
+MAX_ORDINAL = 10**6
+"""Beyond what anybody asks; a browser may send numbers of any length."""
 ID_BYTES = 8
 
 
@@ -46,6 +48,9 @@ class Turn:
     """All that is known of the answer; None for a conversation that a browser brought back."""
     version: str = ""
     """Index version that the quotes were cut from; empty where nothing was answered."""
+    ordinal: int = 0
+    """Its number in the conversation from 0, given with the turn. Unlike its position it stays what it is where earlier
+    turns are dropped or not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,15 @@ class Conversation:
 
     def with_turn(self, turn: Turn) -> Conversation:
         """This conversation with one more turn; the oldest goes where there would be too many."""
-        return replace(self, id=self.id or secrets.token_hex(ID_BYTES), turns=(*self.turns, turn)[-MAX_TURNS:])
+        added = replace(turn, ordinal=self.turns[-1].ordinal + 1 if self.turns else 0)
+        return replace(self, id=self.id or secrets.token_hex(ID_BYTES), turns=(*self.turns, added)[-MAX_TURNS:])
 
     def with_last(self, turn: Turn) -> Conversation:
         """This conversation with its last turn replaced."""
-        return replace(self, turns=(*self.turns[:-1], turn))
+        return replace(self, turns=(*self.turns[:-1], replace(turn, ordinal=self.turns[-1].ordinal)))
 
     def turn(self, number: object) -> Turn | None:
-        """A turn by its number from 0, as the browser sent it."""
+        """A turn by its position from 0, as the browser sent it."""
         inside = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(self.turns)
         return self.turns[number] if inside and isinstance(number, int) else None
 
@@ -99,6 +105,7 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
             "citations": [f"{c.quote.document.id}.{c.quote.start}.{c.quote.end}" for c in turn.citations],
             "closest": [place.ref for place in turn.closest],
             "abstained": turn.abstained,
+            "ordinal": turn.ordinal,
         }
         for turn in conversation.turns
         if not turn.pending and not turn.notice
@@ -113,7 +120,8 @@ def from_stored(backend: Backend, stored: object) -> Conversation:
     """
     record = stored if isinstance(stored, dict) else {}
     chosen = (item for item in _list(record.get("documents"), 10_000) if is_document_id(item))
-    turns = [_turn(backend, item) for item in _list(record.get("turns"), MAX_TURNS) if isinstance(item, dict)]
+    items = enumerate(_list(record.get("turns"), MAX_TURNS))
+    turns = [_turn(backend, item, position) for position, item in items if isinstance(item, dict)]
     name = record.get("id")
     known = isinstance(name, str) and len(name) == 2 * ID_BYTES and set(name) <= set("0123456789abcdef")
     return Conversation(
@@ -123,7 +131,7 @@ def from_stored(backend: Backend, stored: object) -> Conversation:
     )
 
 
-def _turn(backend: Backend, record: dict[object, object]) -> Turn:
+def _turn(backend: Backend, record: dict[object, object], position: int) -> Turn:
     refs = _list(record.get("citations"), MAX_PLACES)
     citations = []
     for number, ref in enumerate(refs, 1):
@@ -140,11 +148,16 @@ def _turn(backend: Backend, record: dict[object, object]) -> Turn:
         record.get("abstained") is True,
         lost=len(refs) - len(citations),
         version=backend.version,
+        ordinal=_whole(record.get("ordinal"), position),
     )
 
 
 def _text(value: object) -> str:
     return value.strip()[:MAX_STORED_CHARACTERS] if isinstance(value, str) else ""
+
+
+def _whole(value: object, otherwise: int) -> int:
+    return value if type(value) is int and 0 <= value < MAX_ORDINAL else otherwise
 
 
 def _list(value: object, longest: int) -> Sequence[object]:

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,15 +29,16 @@ class FeedbackFile:
         self._settings = {k: v for k, v in asdict(settings).items() if k not in _PRIVATE}
         self._lock = threading.Lock()
 
-    def write(self, conversation: Conversation, number: int, turn: Turn, vote: bool | None, note: str) -> None:
+    def write(self, conversation: Conversation, position: int, turn: Turn, vote: bool | None, note: str) -> None:
         """Append a vote on a turn; None takes the vote back. Raises OSError where the file cannot be written."""
+        earlier = replace(conversation, turns=conversation.turns[:position])
         record = {
-            "id": f"{conversation.id}:{number}",
+            "id": f"{conversation.id}:{turn.ordinal}",
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "vote": {True: "up", False: "down", None: None}[vote],
             "note": note.strip()[:MAX_NOTE_CHARACTERS],
             "question": turn.question,
-            "history": [earlier.question for earlier in conversation.turns[:number] if not earlier.notice],
+            "history": earlier.earlier_questions(),
             "documents": list(conversation.documents),
             **_answer(turn),
             "settings": self._settings,

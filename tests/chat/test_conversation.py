@@ -70,6 +70,13 @@ def test_a_spoilt_conversation_is_an_empty_one(stored: object) -> None:
     assert len(back.id) == 16
 
 
+@pytest.mark.parametrize("ordinal", [None, "1", 1.0, True, -1, 10**30])
+def test_a_spoilt_or_missing_number_is_the_position(ordinal: object) -> None:
+    """As conversations have it that were stored without numbers."""
+    stored = {"turns": [{"question": "a"}, {"question": "b", "ordinal": ordinal}]}
+    assert [turn.ordinal for turn in from_stored(SmallBackend(), stored).turns] == [0, 1]
+
+
 def test_an_endless_conversation_is_bounded() -> None:
     """No more turns are kept than the page can show, and long texts are cut."""
     stored = {"turns": [{"question": "q" * 100_000, "text": "t" * 100_000}] * 500}

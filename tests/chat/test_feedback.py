@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag.chat import feedback
+from rag.chat.conversation import MAX_TURNS, Turn, answered, from_stored, to_stored
 from rag.chat.feedback import FeedbackFile
 from rag.settings import Settings
 from tests.chat.library import SmallBackend
@@ -38,6 +39,26 @@ def test_a_vote_holds_all_that_is_needed_to_ask_again(tmp_path: Path) -> None:
     assert (record["index_version"], record["encoder"]) == (backend.version, backend.encoder_id)
     assert record["settings"]["answer_threshold"] == Settings().answer_threshold
     assert "cache_dir" not in record["settings"]
+
+
+def test_an_answer_keeps_its_id_where_others_before_it_go(tmp_path: Path) -> None:
+    """Refusals are not stored and a long conversation drops its oldest turns, so positions move; ids do not."""
+    backend = SmallBackend()
+    file = FeedbackFile(tmp_path / "f", Settings())
+    refused = talked(backend, "Who built the harbour?").with_turn(Turn("b", notice="too long"))
+    question = "How high was the harbour toll?"
+    asked = refused.with_turn(Turn(question, pending=True)).with_last(answered(question, backend.ask(question)))
+    restored = from_stored(backend, json.loads(json.dumps(to_stored(asked))))
+    longer = restored
+    for number in range(MAX_TURNS - 1):
+        longer = longer.with_turn(Turn(str(number), "said"))
+    for conversation, position in ((asked, 2), (restored, 1), (longer, 0)):
+        assert conversation.turns[position].question == question
+        file.write(conversation, position, conversation.turns[position], True, "")
+    records = [json.loads(line) for line in (tmp_path / "f").read_text(encoding="utf-8").splitlines()]
+    assert [record["id"] for record in records] == [f"{asked.id}:2"] * 3
+    assert [record["history"] for record in records] == [["Who built the harbour?"]] * 2 + [[]]
+    assert [turn.ordinal for turn in longer.turns] == list(range(2, MAX_TURNS + 2))
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:

@@ -290,9 +290,17 @@ def test_damaged_lines_are_told_and_skipped(tmp_path: Path) -> None:
 
 
 def test_the_last_vote_on_an_answer_counts(tmp_path: Path) -> None:
-    """A later line with the same id takes the place of an earlier one, unless another question was asked there."""
+    """A later line with the same id takes the place of an earlier one, unless another question was asked there.
+
+    What came before it is no part of that: a long conversation forgets its first questions.
+    """
     path = tmp_path / "feedback.jsonl"
-    votes = [line(), line(vote="down", note="no"), line(question="edited"), line(question="edited", vote=None)]
+    votes = [
+        line(history=["forgotten"]),
+        line(vote="down", note="no"),
+        line(question="edited"),
+        line(question="edited", vote=None),
+    ]
     path.write_text("\n".join(votes))
     marks, _ = read_marks(path)
     assert [(m.question, m.good, m.note) for m in marks] == [("q", False, "no"), ("edited", None, "")]
