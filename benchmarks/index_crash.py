@@ -57,7 +57,7 @@ class Logging(HashingEncoder):
 
     def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> Matrix:
         cache = EmbeddingCache(self.index / "cache" / "embeddings.sqlite")
-        again = len(set(texts)) - cache.missing(texts, HashingEncoder())
+        again = len(set(texts)) - len(cache.missing(texts, HashingEncoder()))
         cache.close()
         with open(self.index / "encoded.log", "a", encoding="ascii") as log:
             log.write(f"{len(texts)} {again}\n")

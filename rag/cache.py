@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,12 +26,20 @@ _LENGTH_TOLERANCE = 1e-3
 class EmbeddingCache:
     """A SQLite file of vectors, keyed by encoder and text. For one writer at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises BuildError, here and later, where it is damaged."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or make the file; with `read_only`, open it only, and leave no trace beside it either.
+
+        Raises BuildError, here and later, where it is damaged, and sqlite3.OperationalError where it cannot be had.
+        """
         self._path = path
         self.encoded = 0
         """Different texts that were not in it and were encoded."""
+        if read_only:
+            self._db = sqlite3.connect(_read_only(path), isolation_level=None, uri=True)
+            with self._whole():
+                self._db.execute("SELECT 1 FROM vectors LIMIT 1")  # now is when the file is opened
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
         with self._whole():
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -56,10 +65,11 @@ class EmbeddingCache:
             vectors[row] = known[key]
         return vectors
 
-    def missing(self, texts: Sequence[str], encoder: Encoder) -> int:
-        """How many different texts are not in the cache yet."""
-        keys = set(_keys(encoder, texts))
-        return len(keys) - len(self._known(list(keys), encoder.card.dimension))
+    def missing(self, texts: Sequence[str], encoder: Encoder) -> list[str]:
+        """The different texts that are not in the cache yet, in their order."""
+        keys = dict(zip(_keys(encoder, texts), texts, strict=True))
+        known = self._known(list(keys), encoder.card.dimension)
+        return [text for key, text in keys.items() if key not in known]
 
     def _encode_new(
         self, todo: Mapping[bytes, str], encoder: Encoder, progress: Progress | None
@@ -104,6 +114,16 @@ class EmbeddingCache:
                 f"The embedding cache {self._path} is damaged ({error}). Delete it and build again; "
                 "nothing is lost but time."
             ) from error
+
+
+def _read_only(path: Path) -> str:
+    """A URI by which SQLite reads the file and writes nothing.
+
+    Of a file in WAL mode even a reader makes the files beside it. Where there is a log, because a process writes or
+    was killed, it is read, and its index made in memory; where there is none, the file is taken as it is.
+    """
+    kind = "readonly_shm=1" if os.path.exists(f"{path}-wal") else "immutable=1"
+    return f"{path.absolute().as_uri()}?mode=ro&{kind}"
 
 
 def _vector(blob: bytes, dimension: int) -> Vector | None:

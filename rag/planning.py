@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from rag.building import Changes, changes_of, check_found, losses_of, max_file_b
 from rag.cache import EmbeddingCache
 from rag.chunking import tiktoken_counter
 from rag.encoding import Encoder
+from rag.errors import BuildError
 from rag.loaders.isolation import Isolated
 from rag.loading import Skipped
 from rag.preparing import prepare
@@ -46,10 +48,12 @@ class Plan:
 def plan_corpus(
     roots: Sequence[Path], index_dir: Path, settings: Settings, open_encoder: Callable[[], Encoder]
 ) -> Plan:
-    """Look at the files as a build would. Writes nothing below `index_dir`. Raises what a build would raise."""
+    """Look at the files as a build would. Writes nothing below `index_dir`.
+
+    Raises what a build would raise, but for an embedding cache that cannot be read: it is taken for an empty one.
+    """
     folder = IndexFolder(index_dir)
     live = open_live(folder)
-    cache_file = folder.cache / "embeddings.sqlite"
     try:
         with Stash(None) as stash, Isolated() as isolated:
             corpus = scan(roots, index_dir, max_file_bytes(settings), live.store if live else None, stash, isolated)
@@ -57,7 +61,7 @@ def plan_corpus(
             encoder = open_encoder()
             fits = live is not None and live.fits(settings, encoder.card)
             kept = {known.content_key for known in live.store.kept()} if live is not None and fits else set()
-            cache = EmbeddingCache(cache_file) if cache_file.exists() else None
+            cache = _opened(folder.cache / "embeddings.sqlite")
             chunks, segments, sample = 0, 0, list[str]()
             try:
                 analyzer, count_tokens = Analyzer(), tiktoken_counter()
@@ -90,11 +94,20 @@ def plan_corpus(
             live.store.close()
 
 
+def _opened(path: Path) -> EmbeddingCache | None:
+    try:
+        return EmbeddingCache(path, read_only=True)
+    except (BuildError, sqlite3.OperationalError):
+        return None
+
+
 def _missing(texts: Sequence[str], encoder: Encoder, cache: EmbeddingCache | None) -> list[str]:
-    different = list(dict.fromkeys(texts))
-    if cache is None or not cache.missing(different, encoder):
-        return different if cache is None else []
-    return [text for text in different if cache.missing([text], encoder)]
+    if cache is not None:
+        try:
+            return cache.missing(texts, encoder)
+        except (BuildError, sqlite3.OperationalError):  # a build that began meanwhile may have changed its pages
+            pass
+    return list(dict.fromkeys(texts))
 
 
 def _seconds(sample: Sequence[str], texts: int, encoder: Encoder) -> float:

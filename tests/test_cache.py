@@ -27,7 +27,7 @@ def test_each_text_is_encoded_once(tmp_path_factory: pytest.TempPathFactory, rou
     )
     seen: set[str] = set()
     for texts in rounds:
-        assert cache.missing(texts, encoder) == len(set(texts) - seen)
+        assert len(cache.missing(texts, encoder)) == len(set(texts) - seen)
         np.testing.assert_array_equal(cache.encode(texts, encoder), plain.encode_documents(texts))
         seen.update(texts)
         assert encoder.encoded == cache.encoded == len(seen)
@@ -79,7 +79,7 @@ def test_what_was_encoded_before_a_stop_is_kept(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         cache.encode(texts, encoder)
     assert 0 < encoder.encoded < 1500
-    assert cache.missing(texts, encoder) == 1500 - encoder.encoded
+    assert len(cache.missing(texts, encoder)) == 1500 - encoder.encoded
     cache.close()
 
 
@@ -91,10 +91,10 @@ def test_vector_that_is_no_unit_vector_is_encoded_again(tmp_path: Path, blob: by
     with sqlite3.connect(tmp_path / "e.sqlite") as db:
         db.execute("UPDATE vectors SET vector = ? WHERE key = (SELECT min(key) FROM vectors)", (blob,))
     db.close()
-    assert cache.missing(["toll", "herring"], encoder) == 1
+    assert len(cache.missing(["toll", "herring"], encoder)) == 1
     np.testing.assert_array_equal(cache.encode(["toll", "herring"], encoder), expected)
     assert encoder.encoded == 3
-    assert cache.missing(["toll", "herring"], encoder) == 0
+    assert len(cache.missing(["toll", "herring"], encoder)) == 0
     cache.close()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -109,19 +111,70 @@ def test_another_encoder_or_chunking_never_mixes(tmp_path: Path, folder: Path) -
 
 
 def test_plan_says_what_the_build_then_does(tmp_path: Path, folder: Path) -> None:
-    """The dry run writes nothing, and names the changes and the texts that the build then makes and encodes."""
+    """The dry run names the changes and the texts that the build then makes and encodes."""
     build(folder, tmp_path / "index")
     write(folder, "05.md", 500)
     write(folder, "new.md", 501)
     (folder / "07.md").unlink()
-    before = sorted((p, p.stat().st_mtime_ns) for p in (tmp_path / "index").rglob("*") if "embeddings" not in p.name)
     plan = plan_corpus([folder], tmp_path / "index", Settings(), HashingEncoder)
-    after = sorted((p, p.stat().st_mtime_ns) for p in (tmp_path / "index").rglob("*") if "embeddings" not in p.name)
-    assert [name for name, _ in before] == [name for name, _ in after]
     report = build(folder, tmp_path / "index")
     assert plan.changes == report.changes
     assert plan.chunks_to_encode + plan.segments_to_encode >= report.encoded > 0
     assert plan_corpus([folder], tmp_path / "index", Settings(), HashingEncoder).up_to_date
+
+
+def _all_of(index: Path) -> list[tuple[Path, int, bytes]]:
+    """Every file and folder with the time of its last change, and what is in the files."""
+    return [(p, p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else b"") for p in sorted(index.rglob("*"))]
+
+
+@pytest.mark.parametrize("state", ["closed", "being written", "left by a killed build"])
+def test_plan_writes_nothing_and_knows_the_cache(tmp_path: Path, folder: Path, state: str) -> None:
+    """Not one byte and no file comes or goes, whatever the state of the embedding cache; and what it holds counts."""
+    index, path = tmp_path / "index", tmp_path / "index" / "cache" / "embeddings.sqlite"
+    build(folder, index)
+    write(folder, "05.md", 500)
+    (tmp_path / "one").mkdir()
+    shutil.copy(folder / "05.md", tmp_path / "one")
+    build(tmp_path / "one", tmp_path / "other")
+    if state == "closed":
+        shutil.copy(tmp_path / "other" / "cache" / "embeddings.sqlite", path)
+    else:
+        end = "time.sleep(60)" if state == "being written" else "os._exit(0)"
+        code = (
+            "import os, sqlite3, sys, time; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+            "db.execute('ATTACH ? AS other', (sys.argv[2],)); "
+            "db.execute('INSERT OR REPLACE INTO main.vectors SELECT * FROM other.vectors'); "
+            f"print(flush=True); {end}"
+        )
+        other = tmp_path / "other" / "cache" / "embeddings.sqlite"
+        writer = subprocess.Popen([sys.executable, "-c", code, str(path), str(other)], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+    before = _all_of(index)
+    plan = plan_corpus([folder], index, Settings(), HashingEncoder)
+    assert _all_of(index) == before
+    assert (plan.changes.changed, plan.chunks_to_encode, plan.segments_to_encode) == (("05.md",), 0, 0)
+    if state != "closed":
+        writer.kill()
+        writer.communicate()
+
+
+@pytest.mark.parametrize("data", [b"no database at all" * 100, b"", None])
+def test_plan_takes_a_cache_that_cannot_be_read_for_an_empty_one(
+    tmp_path: Path, folder: Path, data: bytes | None
+) -> None:
+    """A damaged, empty or missing embedding cache costs the estimate, not the plan."""
+    build(folder, tmp_path / "index")
+    path = tmp_path / "index" / "cache" / "embeddings.sqlite"
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    write(folder, "05.md", 500)
+    before = _all_of(tmp_path / "index")
+    plan = plan_corpus([folder], tmp_path / "index", Settings(), HashingEncoder)
+    assert plan.chunks_to_encode > 0
+    assert _all_of(tmp_path / "index") == before
 
 
 def test_strict_build_refuses_any_loss(tmp_path: Path, folder: Path) -> None:
