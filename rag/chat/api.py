@@ -39,6 +39,7 @@ def endpoints(backend: Backend, limiter: Limiter, slots: Slots, texts: Texts) ->
     workers = ThreadPoolExecutor(WORKERS, "endpoint")
 
     async def guarded(request: gr.Request, work: Callable[[], object]) -> str:
+        """What the work gives, as JSON. Arguments are read in it: Gradio passes on whatever a client sends."""
         if not limiter.allow(client_address(request)):
             raise gr.Error(texts.too_fast, print_exception=False)
         if not slots.take():
@@ -61,8 +62,13 @@ def endpoints(backend: Backend, limiter: Limiter, slots: Slots, texts: Texts) ->
             history: The earlier questions of the same conversation, oldest first.
             document_ids: Only ask the documents with these ids.
         """
-        earlier = [str(item) for item in (history or [])[-MAX_HISTORY:]]
-        return await guarded(request, lambda: answer_json(backend.ask(question, earlier, document_ids or None)))
+
+        def work() -> object:
+            earlier = _texts("history", history)[-MAX_HISTORY:]
+            within = _texts("document_ids", document_ids) or None
+            return answer_json(backend.ask(_text("question", question), earlier, within))
+
+        return await guarded(request, work)
 
     async def search(request: gr.Request, query: str, results: int = 5, document_ids: list[str] | None = None) -> str:
         """Search the documents and give the passages nearest to the query, word for word, as JSON.
@@ -72,10 +78,13 @@ def endpoints(backend: Backend, limiter: Limiter, slots: Slots, texts: Texts) ->
             results: How many passages to give, from 1 to 20.
             document_ids: Only search the documents with these ids.
         """
-        wanted = max(1, min(int(results), MAX_RESULTS))
-        return await guarded(
-            request, lambda: [passage_json(p) for p in backend.search(query, wanted, document_ids or None)]
-        )
+
+        def work() -> object:
+            wanted = max(1, min(_whole("results", results), MAX_RESULTS))
+            within = _texts("document_ids", document_ids) or None
+            return [passage_json(p) for p in backend.search(_text("query", query), wanted, within)]
+
+        return await guarded(request, work)
 
     async def documents(request: gr.Request) -> str:
         """List the documents that can be asked, with their ids and what is known of them, as JSON."""
@@ -99,23 +108,50 @@ def endpoints(backend: Backend, limiter: Limiter, slots: Slots, texts: Texts) ->
             start: Character to begin at, counted from 0.
             end: Character to stop before; at most 20000 characters are given at once.
         """
-        return await guarded(request, lambda: _stretch(backend, document_id, int(start), end))
+        return await guarded(request, lambda: _stretch(backend, document_id, start, end))
 
     return ask, search, documents, source
 
 
-def _stretch(backend: Backend, document_id: str, start: int, end: int | None) -> dict[str, object]:
+def _stretch(backend: Backend, document_id: object, start: object, end: object) -> dict[str, object]:
     document = find_document(backend, document_id)
     if document is None:
         raise UserError(f"There is no document {str(document_id)[:40]!r}. The endpoint `documents` lists the ids.")
     size = len(document.text)
-    start = max(0, min(start, size))
-    stop = min(size, start + MAX_SOURCE_CHARACTERS, size if end is None else max(start, int(end)))
+    begin = max(0, min(_whole("start", start), size))
+    stop = min(size, begin + MAX_SOURCE_CHARACTERS, size if end is None else max(begin, _whole("end", end)))
     return {
         "document": document_json(document),
-        "start": start,
+        "start": begin,
         "end": stop,
-        "text": document.text[start:stop],
-        "location": location(document, start, stop) if start < stop else "",
+        "text": document.text[begin:stop],
+        "location": location(document, begin, stop) if begin < stop else "",
         "characters": size,
     }
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong(name, "text", value)
+    return value
+
+
+def _texts(name: str, value: object) -> list[str]:
+    """A list of texts; null, as clients send for what they leave out, is an empty one."""
+    texts = [] if value is None else value
+    if not isinstance(texts, list) or not all(isinstance(item, str) for item in texts):
+        raise _wrong(name, "a list of texts", value)
+    return texts
+
+
+def _whole(name: str, value: object) -> int:
+    """A whole number, also as clients write it that know no other than floating-point ones."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(name, "a whole number", value)
+    return value
+
+
+def _wrong(name: str, wanted: str, value: object) -> UserError:
+    return UserError(f"The argument {name!r} must be {wanted}, not {json.dumps(value)[:40]}.")
