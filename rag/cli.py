@@ -23,6 +23,8 @@ from rag.settings import Effective, Settings, load_settings, unknown_variables
 DONE, FAILED, WRONG_USE, INCOMPLETE = 0, 1, 2, 3
 _MOST_WORDS = 100_000
 """Of one search."""
+_MOST_SAMPLED = 1_000_000
+"""Chunks encoded again by one `rag verify`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,7 +146,13 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = add("verify", _upkeep("verify_version"), "Check all that can be checked of a version of the index.")
     verify.add_argument("version", nargs="?", help="default: the live one")
-    verify.add_argument("--sample", type=int, default=64, metavar="N", help="chunks to encode again (default: 64)")
+    verify.add_argument(
+        "--sample",
+        type=_between(0, _MOST_SAMPLED),
+        default=64,
+        metavar="N",
+        help="chunks to encode again (default: 64)",
+    )
     verify.add_argument("--json", action="store_true", help="write as JSON")
 
     doctor = add("doctor", _upkeep("doctor"), "Check what this program needs, and name what mends it.")

@@ -167,6 +167,14 @@ def test_a_number_of_words_that_makes_no_sense_is_refused(run: Run, small: Path,
     assert "is not a number between 1 and 100000" in err
 
 
+@pytest.mark.parametrize("sample", ["-5", "some", "1000001"])
+def test_a_sample_that_makes_no_sense_is_refused(run: Run, small: Path, sample: str) -> None:
+    """It is a matter of usage, and does not make a sound index a failed one."""
+    code, out, err = run("verify", "--sample", sample, "--index", small)
+    assert (code, out) == (2, "")
+    assert "is not a number between 0 and 1000000" in err
+
+
 def test_bytes_that_are_no_text_are_a_question_too(rag: Rag, real_index_dir: Path) -> None:
     """A question of bytes that are no UTF-8 is answered, as text and as JSON."""
     for flags in ([], ["--json"]):
