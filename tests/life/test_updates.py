@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -137,27 +138,27 @@ def test_plan_writes_nothing_and_knows_the_cache(tmp_path: Path, folder: Path, s
     (tmp_path / "one").mkdir()
     shutil.copy(folder / "05.md", tmp_path / "one")
     build(tmp_path / "one", tmp_path / "other")
-    if state == "closed":
-        shutil.copy(tmp_path / "other" / "cache" / "embeddings.sqlite", path)
-    else:
-        end = "time.sleep(60)" if state == "being written" else "os._exit(0)"
-        code = (
-            "import os, sqlite3, sys, time; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
-            "db.execute('ATTACH ? AS other', (sys.argv[2],)); "
-            "db.execute('INSERT OR REPLACE INTO main.vectors SELECT * FROM other.vectors'); "
-            f"print(flush=True); {end}"
-        )
-        other = tmp_path / "other" / "cache" / "embeddings.sqlite"
-        writer = subprocess.Popen([sys.executable, "-c", code, str(path), str(other)], stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        writer.stdout.readline()
-    before = _all_of(index)
-    plan = plan_corpus([folder], index, Settings(), HashingEncoder)
-    assert _all_of(index) == before
+    other = tmp_path / "other" / "cache" / "embeddings.sqlite"
+    with ExitStack() as stack:
+        if state == "closed":
+            shutil.copy(other, path)
+        else:
+            end = "time.sleep(60)" if state == "being written" else "os._exit(0)"
+            code = (
+                "import os, sqlite3, sys, time; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+                "db.execute('ATTACH ? AS other', (sys.argv[2],)); "
+                "db.execute('INSERT OR REPLACE INTO main.vectors SELECT * FROM other.vectors'); "
+                f"print(flush=True); {end}"
+            )
+            arguments = [sys.executable, "-c", code, str(path), str(other)]
+            writer = stack.enter_context(subprocess.Popen(arguments, stdout=subprocess.PIPE))
+            stack.callback(writer.kill)
+            assert writer.stdout is not None
+            writer.stdout.readline()
+        before = _all_of(index)
+        plan = plan_corpus([folder], index, Settings(), HashingEncoder)
+        assert _all_of(index) == before
     assert (plan.changes.changed, plan.chunks_to_encode, plan.segments_to_encode) == (("05.md",), 0, 0)
-    if state != "closed":
-        writer.kill()
-        writer.communicate()
 
 
 @pytest.mark.parametrize("data", [b"no database at all" * 100, b"", None])
