@@ -119,7 +119,7 @@ def build_corpus(
     """
     folder = IndexFolder(index_dir)
     with (
-        _errors_named(index_dir),
+        _verified(),
         folder.writing(),
         _live(folder) as live,
         Stash(folder.cache / "documents.sqlite") as stash,
@@ -164,7 +164,7 @@ def build(
     corpus = entries_of(documents)
     corpus.skipped.extend(skipped)
     folder = IndexFolder(index_dir)
-    with _errors_named(index_dir), folder.writing(), _live(folder) as live:
+    with _verified(), folder.writing(), _live(folder) as live:
         return _build(corpus, folder, live, settings, encoder, watch)
 
 
@@ -234,13 +234,10 @@ def open_live(folder: IndexFolder) -> Live | None:
 
 
 @contextmanager
-def _errors_named(index_dir: Path) -> Iterator[None]:
+def _verified() -> Iterator[None]:
+    """Turns what a check finds in a new version into a BuildError."""
     try:
         yield
-    except (OSError, sqlite3.OperationalError) as error:
-        raise BuildError(
-            f"The index in {index_dir} could not be written: {error}. The live index is as it was."
-        ) from error
     except IndexUnavailable as error:
         raise BuildError(f"The new version did not verify and was not used: {error}") from error
 

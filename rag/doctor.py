@@ -104,6 +104,7 @@ def _attempt(name: str, check: Callable[[], str]) -> Check:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the first one above it that is there."""
+    """The folder, or the first one above it that is there and can be seen."""
     folder = folder.absolute()
-    return next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
+    # os.path.exists, for Path.exists raises below a folder that may not be entered
+    return next((path for path in (folder, *folder.parents) if os.path.exists(path)), Path("/"))

@@ -83,7 +83,9 @@ def load_settings(
         values[name] = _convert(name, value, origin)
         origins[name] = origin
 
-    path = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    path = file or (
+        DEFAULT_FILE if os.path.isfile(DEFAULT_FILE) else None
+    )  # Path.is_file raises where one may not look
     if path is not None:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))

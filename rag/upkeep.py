@@ -234,9 +234,9 @@ def _described(folder: IndexFolder, name: str, live: bool) -> dict[str, object]:
     path = folder.versions / name
     try:
         manifest = Manifest.read(path)
-    except IndexUnavailable as error:
+        size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+    except (IndexUnavailable, OSError) as error:  # it may be pruned at this moment
         return {"version": name, "live": live, "damaged": str(error)}
-    size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
     return {
         "version": name,
         "live": live,

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -131,20 +132,27 @@ class IndexFolder:
         self.cache = root / "cache"
 
     def names(self) -> list[str]:
-        """Complete versions, oldest first."""
-        if not self.versions.is_dir():
+        """Complete versions, oldest first. Raises IndexUnavailable where the folder may not be read."""
+        try:
+            found = [path.name for path in self.versions.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted((p.name for p in self.versions.iterdir() if _NAME.match(p.name)), key=_age)
+        except OSError as error:
+            raise IndexUnavailable(
+                f"The index folder {self.root} cannot be read: {error.strerror or error}."
+            ) from error
+        return sorted(filter(_NAME.match, found), key=_age)
 
     def current(self) -> str | None:
         """Name of the live version; None where there is none. Raises IndexUnavailable where CURRENT names none."""
         try:
             name = (self.root / "CURRENT").read_text(encoding="utf-8").strip()
+            there = _NAME.match(name) and (self.versions / name).is_dir()
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise IndexUnavailable(f"{self.root / 'CURRENT'} cannot be read ({error}). {REBUILD}") from error
-        if not _NAME.match(name) or not (self.versions / name).is_dir():
+        if not there:
             raise IndexUnavailable(f"{self.root / 'CURRENT'} names no version that is there. {REBUILD}")
         return name
 
@@ -157,7 +165,10 @@ class IndexFolder:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the folder for one writer. Raises BuildError where another process writes, or nobody may."""
+        """Hold the folder for one writer.
+
+        Raises BuildError where another process writes, or nobody may, or the disk fails while it is held.
+        """
         try:
             self.versions.mkdir(parents=True, exist_ok=True)
             lock = open(self.root / "LOCK", "a+", encoding="utf-8")  # noqa: SIM115  closed by the block below
@@ -166,17 +177,27 @@ class IndexFolder:
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 lock.seek(0)
                 raise BuildError(
                     f"Another process is writing the index in {self.root} "
                     f"(process {lock.read().strip() or 'unknown'}). "
                     "Wait until it is done, or use another folder with --index."
                 ) from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            yield
+            except OSError as error:  # some network disks know no locks
+                raise BuildError(
+                    f"The index folder {self.root} cannot be locked: {error.strerror or error}. "
+                    "Use a folder on another disk with --index."
+                ) from error
+            with contextlib.suppress(OSError):  # only a name for others; on a full disk pruning must go on without
+                os.ftruncate(lock.fileno(), 0)
+                os.write(lock.fileno(), str(os.getpid()).encode("ascii"))
+            try:
+                yield
+            except (OSError, sqlite3.OperationalError) as error:
+                raise BuildError(
+                    f"The index in {self.root} could not be written: {error}. The live index is as it was."
+                ) from error
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:

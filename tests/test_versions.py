@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -171,6 +173,17 @@ def test_second_writer_is_refused(tmp_path: Path) -> None:
     ):
         pass
     with folder.writing():
+        pass
+
+
+def test_folder_that_cannot_be_locked_is_not_called_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk knows no locks there is no other process to wait for."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("rag.versions.fcntl.flock", flock)
+    with pytest.raises(BuildError, match=r"cannot be locked: No locks available\."), IndexFolder(tmp_path).writing():
         pass
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import threading
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -148,6 +152,67 @@ def test_doctor_sees_a_port_in_use() -> None:
         port = taken.getsockname()[1]
         check = doctor._port(port)
     assert (check.ok, f"--port {port + 1}" in check.said) == (False, True)
+
+
+@contextmanager
+def _forbidden(path: Path) -> Iterator[None]:
+    """Nobody may enter the folder meanwhile: root, who always may, is another user."""
+    root = os.geteuid() == 0
+    path.chmod(0)
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        path.chmod(0o700)
+
+
+@pytest.fixture
+def shared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with documents and an index of them, where all may read; those of the tests are for their user only."""
+    monkeypatch.setattr("rag.upkeep.open_encoder", lambda *_: HashingEncoder())
+    with TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o755)
+        shutil.copytree(folder, path / "source")
+        assert main(["index", str(path / "source"), "--index", str(path / "index")]) == 0
+        yield path
+
+
+def _by_another(shared: Path, where: str, arguments: str) -> int:
+    """The exit code of a command where a folder may not be entered."""
+    words = [str(shared / word) if word == "source" else word for word in arguments.split()]
+    command = [*words, "--index", str(shared / "index")]
+    main(command)  # what it imports, another user may not read
+    with _forbidden(shared / where):
+        return main(command)
+
+
+@pytest.mark.parametrize("command", ["versions", "doctor", "info", "verify", "rollback", "prune"])
+@pytest.mark.parametrize("where", [".", "index", "index/versions"])
+def test_folder_that_may_not_be_entered(
+    shared: Path, capsys: pytest.CaptureFixture[str], where: str, command: str
+) -> None:
+    """Every command that needs it says so in a line."""
+    assert _by_another(shared, where, command) == 1
+    said = capsys.readouterr()
+    assert "cannot be" in said.out + said.err
+
+
+@pytest.mark.parametrize("where", ["index", "index/versions", "index/cache"])
+def test_plan_beside_a_folder_that_may_not_be_entered(shared: Path, where: str) -> None:
+    """A dry run does without the index and its cache where it may not look."""
+    assert _by_another(shared, where, "index --dry-run source") == 0
+
+
+@pytest.mark.parametrize("command", ["versions", "doctor", "info", "verify", "rollback", "prune"])
+def test_index_of_an_endless_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that no disk takes is told of in words."""
+    assert main([command, "--index", "i" * 300]) == 1
+    said = capsys.readouterr()
+    assert "too long" in said.out + said.err
 
 
 def test_watch_follows_a_folder(folder: Path) -> None:

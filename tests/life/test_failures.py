@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 from rag.assistant import Assistant
 from rag.building import build_corpus
+from rag.cli import main
 from rag.encoding import HashingEncoder
 from rag.errors import BuildError, IndexUnavailable
 from rag.index import Index
@@ -98,6 +100,32 @@ def test_disk_that_fills_up_at_any_stage(small_disk: Path, folder: Path, left: i
     (small_disk / "filler").unlink()
     build(folder, index)
     assert IndexFolder(index).current() != before
+
+
+def test_rollback_and_prune_on_a_full_disk(
+    small_disk: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Going back is refused in one line, and the live version stays; pruning, which makes room, is done."""
+    index = small_disk / "index"
+    old = build(folder, index).version
+    write(folder, "00.md", 500)
+    live = build(folder, index).version
+    (small_disk / "filler").write_bytes(bytes(_free(small_disk)))
+    assert main(["rollback", "--index", str(index)]) == 1
+    error = capsys.readouterr().err
+    assert ("could not be written" in error, error.count("\n")) == (True, 1)
+    assert IndexFolder(index).current() == live
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", _refused)
+        assert main(["prune", "--keep", "1", "--index", str(index)]) == 1
+        assert "could not be written" in capsys.readouterr().err
+    assert main(["prune", "--keep", "1", "--index", str(index)]) == 0
+    assert IndexFolder(index).names() == [live]
+    assert old in capsys.readouterr().out
+
+
+def _refused(path: Path, _to: Path) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _free(disk: Path) -> int:
