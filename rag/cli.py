@@ -12,7 +12,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
@@ -225,17 +225,9 @@ def _ask_batch(given: argparse.Namespace, effective: Effective) -> int:
     from rag.assistant import Assistant
     from rag.serializing import answer_json, read_batch
 
-    try:
-        if str(given.batch) == "-":
-            lines = sys.stdin.readlines()
-        else:
-            with given.batch.open(encoding="utf-8-sig") as stream:
-                lines = stream.readlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The batch file {given.batch} cannot be read: {error}.") from error
     failed = 0
     with Assistant.open(given.index, effective.settings, note) as assistant:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(_lines(given.batch), 1):
             if not line.strip():
                 continue
             try:
@@ -247,6 +239,18 @@ def _ask_batch(given: argparse.Namespace, effective: Effective) -> int:
                 result = {"error": str(error)}
             print(json.dumps(result, ensure_ascii=False), flush=True)
     return FAILED if failed else DONE
+
+
+def _lines(batch: Path) -> Iterator[str]:
+    """The lines as they come: a program may wait for an answer before it asks on."""
+    try:
+        if str(batch) == "-":
+            yield from sys.stdin
+        else:
+            with batch.open(encoding="utf-8-sig") as stream:
+                yield from stream
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The batch file {batch} cannot be read: {error}.") from error
 
 
 def _search(given: argparse.Namespace, effective: Effective) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +109,33 @@ def test_batch_answers_line_by_line(rag: Rag, real_index_dir: Path) -> None:
     ]  # fmt: skip
     assert answers[0]["question"] == "What is the digital Silk Road?"
     assert "Traceback" not in result.stderr
+
+
+def test_batch_answers_before_the_next_question_is_asked(cache_dir: Path, real_index_dir: Path) -> None:
+    """A program may send a question, wait for its answer, and ask the next by what it says."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rag", "ask", "--batch", "-", "--json", "--index", str(real_index_dir)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=subprocess_environment(cache_dir),
+        text=True,
+        encoding="utf-8",
+    )
+    late = threading.Timer(120, process.kill)  # then what is read is empty, and no JSON
+    late.start()
+    with process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            for question in ("What is the digital Silk Road?", "Who takes part in it?"):
+                process.stdin.write(json.dumps({"question": question}) + "\n")
+                process.stdin.flush()
+                assert json.loads(process.stdout.readline())["question"] == question
+            process.stdin.close()
+            assert process.wait() == 0
+        finally:
+            late.cancel()
+            process.kill()
 
 
 def test_batch_from_a_file(run: Run, small: Path, tmp_path: Path) -> None:
