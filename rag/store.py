@@ -6,7 +6,6 @@ Row numbers of chunks and segments count from 0 without gaps: row i of a table i
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import threading
 import weakref
@@ -47,6 +46,8 @@ CREATE VIRTUAL TABLE keywords USING fts5 (
 );
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (keywords, 'row');
 """
+_KEYWORD_TABLES = ("keywords_config", "keywords_data", "keywords_docsize", "keywords_idx")
+"""In which FTS5 keeps an index without content: with all their rows it is the same index."""
 
 
 _FAULTS = {
@@ -100,22 +101,22 @@ class StoreWriter:
     """Writes a new store. Use as a context manager: the file is complete once the block has ended without an error.
 
     With a `base`, an earlier store, documents can be copied from it with all that was prepared of them, and the
-    keyword index starts from the base's: what is not copied is taken out of it at the end.
+    keyword index starts from the base's: what is not copied is taken out of it at the end, and no byte of it stays.
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
         self._based = base is not None
-        if base is not None:
-            shutil.copyfile(base, path)
         self._db = sqlite3.connect(path, isolation_level=None, uri=True)  # so that the base can be attached read-only
-        self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        self._db.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;{_SCHEMA} {_KEYWORDS}"
+        )
         self._next_keyword = 0
-        if base is None:
-            self._db.executescript(f"{_SCHEMA} {_KEYWORDS} BEGIN;")
-        else:
+        if base is not None:
             self._db.execute("ATTACH ? AS base", (f"{base.resolve().as_uri()}?mode=ro&immutable=1",))
-            self._db.executescript(f"BEGIN; DROP TABLE segments; DROP TABLE chunks; DROP TABLE documents; {_SCHEMA}")
+            for part in _KEYWORD_TABLES:
+                self._db.execute(f"INSERT OR REPLACE INTO main.{part} SELECT * FROM base.{part}")
             ((self._next_keyword,),) = self._db.execute("SELECT coalesce(max(keyword) + 1, 0) FROM base.chunks")
+        self._db.execute("BEGIN")
         self.documents = 0
         self.chunks = 0
         self.segments = 0
@@ -129,8 +130,8 @@ class StoreWriter:
             if kind is None:
                 if self._based:
                     self._forget_keywords()
-                else:
-                    self._db.execute("INSERT INTO keywords (keywords) VALUES ('optimize')")
+                # Also drops the words of what was taken out, which FTS5 keeps until its parts are merged.
+                self._db.execute("INSERT INTO keywords (keywords) VALUES ('optimize')")
                 self._db.execute("COMMIT")
         finally:
             self._db.close()

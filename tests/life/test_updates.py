@@ -21,7 +21,7 @@ from rag.settings import Settings
 from rag.vectorfile import VectorFile
 from rag.vectors import FaissVectors
 from rag.verifying import verify
-from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, IndexFolder
+from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, STORE, IndexFolder
 
 WORDS = "tide mill dam stone clay wheel barley flood pond current winter miller table door salt ferry".split()
 
@@ -99,6 +99,26 @@ def test_only_what_changed_is_encoded(tmp_path: Path, folder: Path) -> None:
     assert (report.changes.changed, report.changes.unchanged) == (("05.md",), 11)
     assert 0 < report.encoded <= 4
     assert build(folder, tmp_path / "index", encoder).unchanged
+
+
+def test_nothing_is_left_of_a_removed_document(tmp_path: Path, folder: Path) -> None:
+    """Neither its words, in any file of the next version, nor the room that it took."""
+    build(folder, tmp_path / "index")
+    write(folder, "05-secret.md", 500, sentences=400)
+    with open(folder / "05-secret.md", "a", encoding="utf-8") as stream:
+        stream.write("The password was xylophonist.\n")
+    build(folder, tmp_path / "index")
+    before = (IndexFolder(tmp_path / "index").live() / STORE).read_bytes()
+    assert b"xylophonist" in before
+    (folder / "05-secret.md").unlink()
+    build(folder, tmp_path / "index")
+    live = IndexFolder(tmp_path / "index").live()
+    for path in live.iterdir():
+        data = path.read_bytes()
+        assert b"ylophonist" not in data, path.name  # FTS5 leaves out what a word begins with as the one before does
+        assert b"05-secret" not in data, path.name
+    assert (live / STORE).stat().st_size < len(before)
+    assert all(check.ok for check in verify(live, HashingEncoder))
 
 
 def test_another_encoder_or_chunking_never_mixes(tmp_path: Path, folder: Path) -> None:
