@@ -3,8 +3,10 @@
 index/
   CURRENT          name of the live version
   LOCK             held by the one process that writes
+  FILES.json       where the files of the last build are; see rag.freshness
+  feedback.jsonl   votes given in the chat; see rag.chat.feedback
   versions/<name>/ a complete version; a name with a leading dot is being built or being removed
-  cache/           embeddings by content, shared by versions
+  cache/           embeddings by content, shared by versions, and documents that are in no version yet
 """
 
 from __future__ import annotations
