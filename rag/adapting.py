@@ -1,9 +1,9 @@
-"""The reader as one ONNX graph, made once: the bundled encoder's layers, adapted by small trained matrices.
+"""The reader as one ONNX graph, made once: the bundled encoder's embeddings, and layers that were trained.
 
-What is shipped (reader.safetensors, reader.json) is only what was trained: for each linear layer two thin matrices,
-whose product is added to its weights, and the head. `evals.reader.training` makes them. The graph is written here node
-by node, without PyTorch: onnxruntime multiplies with weights of 8 bits only where it is told to, and nothing stands in
-it that costs time and is not used.
+What is shipped (reader.safetensors, reader.json) is only what was trained: the layers, their weights in 8 bits as the
+graph has them, and the head. `evals.reader.training` makes them. The graph is written here node by node, without
+PyTorch: onnxruntime multiplies with weights of 8 bits only where it is told to, and nothing stands in it that costs
+time and is not used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def reader_for(encoder: Encoder, settings: Settings) -> Reader | None:
 
 
 def open_reader(cache_dir: Path, trained: bytes | None = None) -> Reader:
-    """The reader with these trained matrices, or the shipped one; the first use writes its graph below `cache_dir`.
+    """The reader with these trained layers, or the shipped one; the first use writes its graph below `cache_dir`.
 
     Raises EncoderError.
     """
@@ -80,18 +80,36 @@ def _export(trained: bytes, folder: Path) -> None:
 
 
 def adapted(base: bytes, trained: bytes) -> dict[str, NDArray[np.float32]]:
-    """The encoder's weights with what was trained added to them, and the head; both as safetensors."""
+    """The encoder's weights with the trained ones in their places, and the head; both as safetensors."""
     from safetensors.numpy import load
 
     weights = {name: array for name, array in load(base).items() if array.dtype == np.float32}
-    learned = {name.removeprefix("bert."): array.astype(np.float32) for name, array in load(trained).items()}
-    for name, array in learned.items():
-        layer, _, kind = name.rpartition(".")
-        if kind == "down":
-            weights[f"{layer}.weight"] = weights[f"{layer}.weight"] + learned[f"{layer}.up"] @ array
-        elif kind != "up":
-            weights[name] = array
+    return weights | unpacked(load(trained))
+
+
+def packed(weights: Weights) -> dict[str, NDArray[Any]]:
+    """As they are shipped: the layers' matrices in 8 bits, with a step for each row; the rest in half precision."""
+    kept: dict[str, NDArray[Any]] = {}
+    for name, array in weights.items():
+        if name.startswith("encoder.") and array.ndim == 2:
+            kept[name], kept[f"{name}.steps"] = in_8_bits(array)
+        else:
+            kept[name] = array.astype(np.float16)
+    return kept
+
+
+def unpacked(kept: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """What `packed` made of weights, as they were but for what 8 bits cannot tell apart."""
+    weights = {name: array.astype(np.float32) for name, array in kept.items() if not name.endswith(".steps")}
+    for name in weights.keys() & {key.removesuffix(".steps") for key in kept if key.endswith(".steps")}:
+        weights[name] *= kept[f"{name}.steps"][:, None]
     return weights
+
+
+def in_8_bits(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """A matrix as whole numbers, and for each of its rows the step by which they count."""
+    steps = np.maximum(np.abs(weight).max(axis=1) / _MOST, np.finfo(np.float32).tiny)
+    return np.rint(weight / steps[:, None]).astype(np.int8), steps
 
 
 def graph(weights: Weights, *, bits: int = 8) -> ModelProto:
@@ -159,15 +177,15 @@ class _Graph:
         return self._normalized(f"{name}.output.LayerNorm", narrow, seen)
 
     def _linear(self, name: str, states: str) -> str:
-        weight = np.ascontiguousarray(self._weights[f"{name}.weight"].T)
+        weight = self._weights[f"{name}.weight"]
         bias = self._constant(f"{name}.bias", self._weights[f"{name}.bias"])
         if self._bits == 32:
-            return self._node("Add", self._node("MatMul", states, self._constant(f"{name}.weight", weight)), bias)
-        steps = np.maximum(np.abs(weight).max(axis=0) / _MOST, np.finfo(np.float32).tiny)
+            return self._node("Add", self._node("MatMul", states, self._constant(f"{name}.weight", weight.T)), bias)
+        values, steps = in_8_bits(weight)
         return self._node(
             "DynamicQuantizeMatMul",
             states,
-            self._constant(f"{name}.weight", np.rint(weight / steps).astype(np.int8)),
+            self._constant(f"{name}.weight", values.T),
             self._constant(f"{name}.steps", steps),
             self._constant(f"{name}.zeros", np.zeros(len(steps), dtype=np.int8)),
             bias,
@@ -189,5 +207,5 @@ class _Graph:
     def _constant(self, name: str, value: object) -> str:
         from onnx import numpy_helper
 
-        self._constants[name] = numpy_helper.from_array(np.asarray(value), name)
+        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name

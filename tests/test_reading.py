@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto
-from safetensors.torch import load, save
+from safetensors.numpy import load, save
 from tokenizers import Tokenizer
 
 from evals.reader import training
-from rag.adapting import adapted, graph, open_reader, reader_for
+from rag.adapting import adapted, graph, open_reader, reader_for, unpacked
 from rag.assistant import Assistant
 from rag.encoding import HashingEncoder, OnnxEncoder
 from rag.errors import EncoderError
@@ -164,13 +164,13 @@ def test_the_graph_gives_what_the_layers_gave_in_training() -> None:
     trained = resources.files("rag").joinpath("reader.safetensors").read_bytes()
     base = (bundled_folder() / "model.safetensors").read_bytes()
     layers = training.Reader().eval()
-    layers.load_state_dict({name: tensor.float() for name, tensor in load(trained).items()}, strict=False)
+    layers.go_on_from(unpacked(load(trained)))
     tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     whole, short, bare = (
         _opened(graph(adapted(base, added), bits=bits))
-        for added, bits in ((trained, 32), (trained, 8), (_without_adapters(trained), 32))
+        for added, bits in ((trained, 32), (trained, 8), (_head_alone(trained), 32))
     )
     for question, text in PROBES:
         read = pair(tokenizer, question, text)
@@ -198,7 +198,7 @@ def _disagreement(read: Pair, logits: NDArray[np.float32], others: NDArray[np.fl
     return max(abs(one.nowhere - other.nowhere), float(abs(one.weights - other.weights).max()))
 
 
-def _without_adapters(trained: bytes) -> bytes:
+def _head_alone(trained: bytes) -> bytes:
     return save({name: tensor for name, tensor in load(trained).items() if name.startswith("head.")})
 
 

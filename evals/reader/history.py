@@ -18,7 +18,6 @@ class Round:
     trained: str
     """The day, as YYYY-MM-DD."""
     command: str
-    rank: int
     longest_text: int
     """Characters."""
     examples_seen: int

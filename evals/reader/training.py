@@ -1,39 +1,39 @@
 """Train the reader: `python -m evals.reader.training --data DIR` writes a .safetensors and a .json beside it.
 
-The bundled encoder's own layers, adapted by matrices of low rank (LoRA, Hu et al. 2021, arXiv:2106.09685), with
-one linear head that gives each token a start and an end score; the first token stands for "not here", as in the
-SQuAD 2.0 readers of Devlin et al. (2018, arXiv:1810.04805).
+The bundled encoder's own layers (its embeddings stay as they are) with one linear head that gives each token a start
+and an end score; the first token stands for "not here", as in the SQuAD 2.0 readers of Devlin et al. (2018,
+arXiv:1810.04805).
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import math
 import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
 
 from evals.reader.data import LONGEST, Example, load
 from evals.reader.history import History, Round
-from rag.adapting import open_reader
+from rag.adapting import open_reader, packed, unpacked
 from rag.errors import UserError
 from rag.exporting import BUNDLED, load_model
 from rag.reading import Pair, pair
 from rag.settings import load_settings
 
 TARGET = Path(__file__).resolve().parents[2] / "rag" / "reader.safetensors"
-RANK = 64
-_RATE = 7e-4
+_RATE = 1.2e-4
 _WARM_UP = 0.05
 """Share of all steps in which the rate rises."""
 _TOKENS = 4096
@@ -42,34 +42,16 @@ _POOL = 64
 """Batches' worth of examples that are sorted by length together."""
 
 
-class Adapted(nn.Module):
-    """A linear layer that stays as it is, plus a product of two thin matrices that learns."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.linear = linear
-        self.down = nn.Parameter(torch.randn(RANK, linear.in_features) / math.sqrt(linear.in_features))
-        self.up = nn.Parameter(torch.zeros(linear.out_features, RANK))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.linear(x) + (x @ self.down.T) @ self.up.T
-        return result
-
-
 class Reader(nn.Module):
-    """The encoder's layers with adapters, and the head."""
+    """The encoder, its layers free to learn, and the head."""
 
     def __init__(self) -> None:
         super().__init__()
         transformer = load_model(BUNDLED)[0]
         self.bert = transformer.auto_model
         self.bert.set_attn_implementation("eager")  # on short texts 1.5 times as fast as what torch chooses
-        for parameter in self.bert.parameters():
-            parameter.requires_grad_(False)
-        for module in list(self.bert.encoder.modules()):
-            for child, linear in list(module.named_children()):
-                if isinstance(linear, nn.Linear) and not isinstance(module, Adapted):
-                    setattr(module, child, Adapted(linear))
+        self.bert.requires_grad_(False)
+        self.bert.encoder.requires_grad_(True)
         self.head = nn.Linear(self.bert.config.hidden_size, 2)
 
     def forward(self, ids: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
@@ -81,9 +63,20 @@ class Reader(nn.Module):
         allowed[:, 0] = True
         return logits.masked_fill(~allowed.unsqueeze(-1), -1e4)
 
-    def trained(self) -> dict[str, torch.Tensor]:
-        """What is kept: the adapters and the head, in half precision."""
-        return {n: p.detach().half().contiguous() for n, p in self.named_parameters() if p.requires_grad}
+    def trained(self) -> dict[str, NDArray[np.float32]]:
+        """The weights that learn, by their names in `rag.adapting`."""
+        return {
+            name.removeprefix("bert."): parameter.detach().numpy()
+            for name, parameter in self.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def go_on_from(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take over weights that were trained before. Raises KeyError where one is missing."""
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(torch.from_numpy(weights[name.removeprefix("bert.")]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +142,7 @@ def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = N
     chance = random.Random(seed)  # noqa: S311
     reader = Reader().train()
     if start is not None:
-        fresh = reader.state_dict()
-        for name, value in load_file(start).items():
-            # One of a lower rank fills the first columns; what is left adds 0, as in a new reader.
-            fresh[name][tuple(slice(size) for size in value.shape)] = value.float()
+        reader.go_on_from(unpacked(load_file(start)))
     for module in reader.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # each example is seen once or twice: nothing to overfit
@@ -204,13 +194,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes, given.start)
-    save_file(reader.trained(), given.out)
+    save_file(packed(reader.trained()), given.out)
     latest = Round(
         trained=datetime.date.today().isoformat(),
         command=f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}"
         + (" --start FILE" if given.start else "")
         + (" --hard FILE" if given.hard else ""),
-        rank=RANK,
         longest_text=LONGEST,
         examples_seen=seen,
         sets=dict(sorted(Counter(example.origin for example in examples).items())),
