@@ -150,7 +150,7 @@ def load_model(name: str) -> SentenceTransformer:
 
     try:
         # Without a network the hub's client tries again for a minute: then only what was kept of it is looked at.
-        here_alone = not Path(location).is_dir() and not _hub_answers()
+        here_alone = not os.path.isdir(location) and not _hub_answers()
         return SentenceTransformer(location, device="cpu", local_files_only=here_alone).eval()
     except Exception as error:  # the library and its hub raise many classes for a model that is not there
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -198,7 +198,7 @@ def describe(model: SentenceTransformer, name: str) -> EncoderCard:
     limit = model.max_seq_length
     prompts = model.prompts or {}
     return EncoderCard(
-        name=Path(name).name if Path(name).is_dir() else name,
+        name=Path(name).name if os.path.isdir(name) else name,
         sha256=BUNDLED_SHA256 if name == BUNDLED else digest.hexdigest(),
         dimension=dimension,
         max_tokens=int(limit) if limit and limit < _NO_LIMIT else _NO_LIMIT if limit else 512,
@@ -249,8 +249,9 @@ def _export_key(name: str) -> str:
     if name == BUNDLED:
         return f"{BUNDLED}-{BUNDLED_SHA256[:12]}-{_EXPORT_FORMAT}"
     folder = Path(name)
-    seen = [str(folder.resolve()) if folder.is_dir() else name, _EXPORT_FORMAT]
-    if folder.is_dir():
+    local = os.path.isdir(name)  # not Path's own, which raises for a name that is too long
+    seen = [str(folder.resolve()) if local else name, _EXPORT_FORMAT]
+    if local:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             status = path.stat()
             seen.append(f"{path.relative_to(folder)}:{status.st_size}:{status.st_mtime_ns}")

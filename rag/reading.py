@@ -78,7 +78,8 @@ def pairs(tokenizer: Tokenizer, question: str, texts: Sequence[str]) -> list[Pai
     room = MAX_TOKENS - len(asked) - 3
     begin, end = tokenizer.encode("").ids  # [CLS] and [SEP]
     made = []
-    for read in tokenizer.encode_batch([encodable(text) for text in texts], add_special_tokens=False):
+    for text in texts:
+        read = tokenizer.encode(encodable(text), add_special_tokens=False)
         shown = read.ids[:room]
         made.append(
             Pair(

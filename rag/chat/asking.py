@@ -85,7 +85,7 @@ class Asking:
         if again and not (refusal and turns[-1].text):
             chat.change(replace(chat.conversation, turns=turns[:-1]))
         if refusal:
-            chat.change(chat.conversation.with_turn(Turn(kept, notice=refusal)))
+            chat.ask(Turn(kept, notice=refusal))
             yield self.outputs.done(chat, box=box)
             return
         earlier = chat.conversation

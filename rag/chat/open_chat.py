@@ -28,9 +28,9 @@ class OpenChat:
         self.conversation = conversation
 
     def ask(self, turn: Turn) -> int:
-        """Add a turn that waits for its answer: its number, for `answer`.
+        """Add a turn: its number, for `answer`.
 
-        One that still waits is dropped, and one that is being shown bit by bit is there as a whole.
+        One that still waits for its answer is dropped, and one that is being shown bit by bit is there as a whole.
         """
         self._asked += 1
         turns = tuple(replace(earlier, shown=None) for earlier in self.conversation.turns if not earlier.pending)

@@ -251,6 +251,22 @@ def test_more_questions_than_slots_get_a_polite_answer(tmp_path: Path) -> None:
     assert questions(chat) == [STRIKE]
 
 
+def test_a_question_that_still_waits_is_dropped_where_the_next_one_is_refused(tmp_path: Path) -> None:
+    """It would wait for ever: its answer comes to a conversation that has gone on."""
+
+    async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
+        first = asking.submit(BUILT, chat, REQUEST)
+        await anext(first)  # "Looking …"
+        await to_the_end(asking.submit(STRIKE, chat, REQUEST))
+        backend.let_go.set()
+        await to_the_end(first)
+
+    chat, _ = played(tmp_path, play, slots=1)
+    assert [(turn.question, turn.pending, turn.notice) for turn in chat.conversation.turns] == [
+        (STRIKE, False, ENGLISH.busy)
+    ]
+
+
 def test_too_many_questions_of_one_address_get_a_polite_answer(tmp_path: Path) -> None:
     """The rate is a visitor's own; what is refused costs no answer."""
 
