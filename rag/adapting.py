@@ -101,8 +101,9 @@ def packed(weights: Weights) -> dict[str, NDArray[Any]]:
 def unpacked(kept: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
     """What `packed` made of weights, as they were but for what 8 bits cannot tell apart."""
     weights = {name: array.astype(np.float32) for name, array in kept.items() if not name.endswith(".steps")}
-    for name in weights.keys() & {key.removesuffix(".steps") for key in kept if key.endswith(".steps")}:
-        weights[name] *= kept[f"{name}.steps"][:, None]
+    for name, array in weights.items():
+        if f"{name}.steps" in kept:
+            array *= kept[f"{name}.steps"][:, None]
     return weights
 
 
@@ -207,5 +208,5 @@ class _Graph:
     def _constant(self, name: str, value: object) -> str:
         from onnx import numpy_helper
 
-        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._constants[name] = numpy_helper.from_array(np.asarray(value), name)
         return name

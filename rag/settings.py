@@ -83,9 +83,8 @@ def load_settings(
         values[name] = _convert(name, value, origin)
         origins[name] = origin
 
-    path = file or (
-        DEFAULT_FILE if os.path.isfile(DEFAULT_FILE) else None
-    )  # Path.is_file raises where one may not look
+    # os.path.isfile, for Path.is_file raises where one may not look
+    path = file or (DEFAULT_FILE if os.path.isfile(DEFAULT_FILE) else None)
     if path is not None:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))

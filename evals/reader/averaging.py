@@ -6,7 +6,7 @@ The mean of their weights (Wortsman et al., "Model soups", 2022, arXiv:2203.0548
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from evals.reader.history import History, merged
 from evals.reader.training import TARGET
-from rag.adapting import packed, unpacked
+from rag.adapting import Weights, packed, unpacked
 from rag.errors import UserError
-
-Weights = Mapping[str, NDArray[np.float32]]
 
 
 def averaged(readers: Sequence[Weights]) -> dict[str, NDArray[np.float32]]:

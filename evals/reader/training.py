@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from torch import nn
 
 from evals.reader.data import LONGEST, Example, load
 from evals.reader.history import History, Round
-from rag.adapting import open_reader, packed, unpacked
+from rag.adapting import Weights, open_reader, packed, unpacked
 from rag.errors import UserError
 from rag.exporting import BUNDLED, load_model
 from rag.reading import Pair, pair
@@ -64,19 +64,20 @@ class Reader(nn.Module):
         return logits.masked_fill(~allowed.unsqueeze(-1), -1e4)
 
     def trained(self) -> dict[str, NDArray[np.float32]]:
-        """The weights that learn, by their names in `rag.adapting`."""
-        return {
-            name.removeprefix("bert."): parameter.detach().numpy()
-            for name, parameter in self.named_parameters()
-            if parameter.requires_grad
-        }
+        """What has been learned."""
+        return {name: parameter.detach().numpy() for name, parameter in self.learning()}
 
-    def go_on_from(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    def go_on_from(self, weights: Weights) -> None:
         """Take over weights that were trained before. Raises KeyError where one is missing."""
         with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                if parameter.requires_grad:
-                    parameter.copy_(torch.from_numpy(weights[name.removeprefix("bert.")]))
+            for name, parameter in self.learning():
+                parameter.copy_(torch.from_numpy(weights[name]))
+
+    def learning(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameters that learn, by their names in `rag.adapting`."""
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                yield name.removeprefix("bert."), parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = N
     for module in reader.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # each example is seen once or twice: nothing to overfit
-    learning = [p for p in reader.parameters() if p.requires_grad]
+    learning = [parameter for _, parameter in reader.learning()]
     optimizer = torch.optim.AdamW(learning, lr=_RATE, weight_decay=0.01)
     steps = list(batches(data, chance))
     began, seen, loss_mean = time.monotonic(), 0, 1.0
