@@ -65,7 +65,7 @@ _BLOCK = 512
 _FOLLOWING = 0.12
 """How often a question comes after another one."""
 _NEAREST = 5
-"""Nearest texts whose windows are near misses."""
+"""Nearest texts whose windows are near misses, or that keep a sentence company."""
 _READ = 6
 """Candidates among which one is chosen."""
 
@@ -76,15 +76,19 @@ class Example:
 
     question: str
     text: str
-    start: int
-    """Characters; -1 where the text does not answer."""
-    end: int
+    spans: tuple[tuple[int, int], ...]
+    """Characters of each stretch that answers, in order; none where the text does not answer."""
     origin: str
     """The set, and how the example was made where the set does not hold it."""
 
     @property
     def answered(self) -> bool:
-        return self.start >= 0
+        return bool(self.spans)
+
+    @property
+    def answers(self) -> list[str]:
+        """What the spans hold."""
+        return [self.text[start:end] for start, end in self.spans]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ class Share:
     """Made examples as a share of the set's answered ones."""
     times: int = 1
     """How often each question is seen, in windows of its own."""
+    sentences: bool = False
+    """True where the set has single sentences: most are shown among the ones nearest to them."""
 
 
 SHARES = {
@@ -104,7 +110,7 @@ SHARES = {
     "squad_flan_eval": Share(2500, made=0.5),
     "squadshifts/amazon_reviews": Share(2000, made=0.3),
     "squadshifts/reddit": Share(2000, made=0.3),
-    "squad_kou_sentences": Share(2500, made=0.3),
+    "squad_kou_sentences": Share(10_000, made=0.3, sentences=True),
     "nq_oracle": Share(2000, made=0.5),
     "sleepqa": Share(1000, made=0.3),
     "sleepqa/neg": Share(500),
@@ -120,7 +126,7 @@ SHARES = {
 WRITTEN = Path(__file__).with_name("written.jsonl.xz")
 """Questions written for this by a language model (docs/reader.md), most of them unanswered. A line is a passage: the
 first 16 digits of its SHA-256; its text, where that was written for this too (the others are those of the sets); and
-what is asked: each a question, and the characters of the answer where the passage holds one."""
+what is asked: each a question, and where each answer starts and ends that the passage holds."""
 _KINDS = {"swapped": 0.4, "near": 0.4, "own": 0.2}
 """How often an unanswered example is of a kind, where the question allows all."""
 _HARDEST = 0.5
@@ -138,7 +144,7 @@ def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]
     for origin, found in _sets(folder).items():
         share = SHARES[origin]
         chance.shuffle(found)
-        found = found[: share.most]
+        found = _in_company(found[: share.most], chance) if share.sentences else found[: share.most]
         asked: dict[str, list[str]] = {}
         for example in found:
             asked.setdefault(example.text, []).append(example.question)
@@ -164,10 +170,8 @@ def _sets(folder: Path) -> dict[str, list[Example]]:
             texts[hashlib.sha256(text.encode()).hexdigest()[:16]] = text
             if row["source"] not in SHARES or (row["start"] is None and row["answerable"]):
                 continue
-            start, end = (row["start"], row["end"]) if row["answerable"] else (-1, -1)
-            sets.setdefault(row["source"], []).append(
-                Example(row["question"], row["passage"], start, end, row["source"])
-            )
+            spans = ((row["start"], row["end"]),) if row["answerable"] else ()
+            sets.setdefault(row["source"], []).append(Example(row["question"], row["passage"], spans, row["source"]))
     if not texts:
         raise UserError(f"{folder} holds none of the training sets (*.jsonl.xz); docs/reader.md names them.")
     sets["written"] = _written(texts)
@@ -179,10 +183,36 @@ def _written(texts: Mapping[str, str]) -> list[Example]:
     found = []
     for row in _rows(WRITTEN):
         passage: str = row.get("text") or texts.get(row["passage"], "")
-        for question, *span in row["asked"] if passage else ():
-            start, end = span or (-1, -1)
-            found.append(Example(question, passage, start, end, "written"))
+        for question, *at in row["asked"] if passage else ():
+            found.append(Example(question, passage, tuple(zip(at[::2], at[1::2], strict=True)), "written"))
     return found
+
+
+def _in_company(examples: Sequence[Example], chance: random.Random) -> list[Example]:
+    """Single sentences, each among up to three of the nearest others that do not hold its answers."""
+    texts = list(dict.fromkeys(example.text for example in examples))
+    found = []
+    for example, nearest in zip(examples, _nearest([example.text for example in examples], texts), strict=True):
+        answers = [answer.lower() for answer in example.answers]
+        others = [text for text in nearest if text != example.text and not any(a in text.lower() for a in answers)]
+        before, after = chance.randint(0, 2), chance.randint(0, 2)
+        first = "".join(f"{text} " for text in others[:before])
+        whole = " ".join([first + example.text, *others[before : before + after]])
+        spans = tuple((start + len(first), end + len(first)) for start, end in example.spans)
+        found.append(replace(example, text=whole, spans=spans))
+    return found
+
+
+def _nearest(queries: Sequence[str], texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts nearest to each query by their words, nearest first."""
+    if not queries:
+        return
+    words = TfidfVectorizer(sublinear_tf=True, stop_words="english")
+    by_text = words.fit_transform(texts).T.tocsc()
+    for at in range(0, len(queries), _BLOCK):
+        likeness = (words.transform(queries[at : at + _BLOCK]) @ by_text).toarray()
+        for nearest in np.argsort(-likeness, axis=1)[:, :_NEAREST]:
+            yield [texts[i] for i in nearest]
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -196,22 +226,17 @@ def _near_misses(
 ) -> Iterator[tuple[Example, Example]]:
     """Each answered example with one that its text does not answer."""
     texts = list(dict.fromkeys(example.text for example in examples))
-    words = TfidfVectorizer(sublinear_tf=True, stop_words="english")
-    by_text = words.fit_transform(texts).T.tocsc() if chosen else None
     names = [name for example in chosen for name in _NAME.findall(example.question)]
-    for at in range(0, len(chosen), _BLOCK):
-        block = chosen[at : at + _BLOCK]
-        likeness = (words.transform([example.question for example in block]) @ by_text).toarray()
-        for example, nearest in zip(block, np.argsort(-likeness, axis=1)[:, :_NEAREST], strict=True):
-            candidates = {
-                "swapped": _swapped(example, names, chance),
-                "near": _unanswering(example, [texts[i] for i in nearest if texts[i] != example.text], "near", chance),
-                "own": _unanswering(example, [example.text], "own", chance),
-            }
-            held = [kind for kind in _KINDS if candidates[kind]]
-            if held:
-                (kind,) = chance.choices(held, [_KINDS[kind] for kind in held])
-                yield example, _chosen(candidates[kind], reader, chance)
+    for example, nearest in zip(chosen, _nearest([example.question for example in chosen], texts), strict=True):
+        candidates = {
+            "swapped": _swapped(example, names, chance),
+            "near": _unanswering(example, [text for text in nearest if text != example.text], "near", chance),
+            "own": _unanswering(example, [example.text], "own", chance),
+        }
+        held = [kind for kind in _KINDS if candidates[kind]]
+        if held:
+            (kind,) = chance.choices(held, [_KINDS[kind] for kind in held])
+            yield example, _chosen(candidates[kind], reader, chance)
 
 
 def _chosen(candidates: Sequence[Example], reader: Reader | None, chance: random.Random) -> Example:
@@ -227,13 +252,13 @@ def _chosen(candidates: Sequence[Example], reader: Reader | None, chance: random
 
 def _unanswering(example: Example, texts: Sequence[str], kind: str, chance: random.Random) -> list[Example]:
     """The question with each window of the texts that does not hold the answer's words."""
-    answer = example.text[example.start : example.end].lower().strip()
+    answers = [answer.lower().strip() for answer in example.answers]
     size = chance.randint(SHORTEST, LONGEST)
     windows = [text[start:end].strip() for text in texts for start, end in _windows(text, size)]
     return [
-        Example(example.question, window, -1, -1, f"{example.origin} {kind}")
+        Example(example.question, window, (), f"{example.origin} {kind}")
         for window in windows
-        if len(window) >= SHORTEST // 2 and answer not in window.lower()
+        if len(window) >= SHORTEST // 2 and not any(answer in window.lower() for answer in answers)
     ][:_READ]
 
 
@@ -251,7 +276,7 @@ def _swapped(example: Example, names: Sequence[str], chance: random.Random) -> l
         _opposite(example, chance),
     )
     text = _window(example, chance).text
-    return [Example(option, text, -1, -1, f"{example.origin} swapped") for option in dict.fromkeys(options) if option]
+    return [Example(option, text, (), f"{example.origin} swapped") for option in dict.fromkeys(options) if option]
 
 
 def _other_name(example: Example, names: Sequence[str], chance: random.Random) -> str:
@@ -260,8 +285,9 @@ def _other_name(example: Example, names: Sequence[str], chance: random.Random) -
     if not held:
         return ""
     name = chance.choice(held)
-    answer = example.text[example.start : example.end]
-    own: list[str] = [n for n in dict.fromkeys(_NAME.findall(example.text)) if n not in answer and answer not in n]
+    own: list[str] = [
+        n for n in dict.fromkeys(_NAME.findall(example.text)) if not any(n in a or a in n for a in example.answers)
+    ]
     pool = own if own and chance.random() < 0.5 else list(names)
     pool = [n for n in pool if n.lower() not in example.question.lower() and name[0].lower() not in n.lower()]
     if not pool:
@@ -295,23 +321,33 @@ def _opposite(example: Example, chance: random.Random) -> str:
 
 
 def _window(example: Example, chance: random.Random) -> Example:
-    """The example with the window of its text that holds the answer; any window where none does."""
+    """The example with the window of its text that holds the answer; any window where there are several answers, each
+    of which may hold some or none; the likest where there is none."""
     size = chance.randint(SHORTEST, LONGEST)
     windows = list(_windows(example.text, size))
+    if len(example.spans) > 1:
+        return _within(example, *chance.choice(windows))
     if not example.answered:
-        start, end = max(windows, key=lambda window: _shared(example.question, example.text[slice(*window)]))
-        return replace(example, text=example.text[start:end])
-    holding = [(start, end) for start, end in windows if start <= example.start and example.end <= end]
-    start, end = holding[0] if holding else _around(example, size)
-    return replace(example, text=example.text[start:end], start=example.start - start, end=example.end - start)
+        return _within(
+            example, *max(windows, key=lambda window: _shared(example.question, example.text[slice(*window)]))
+        )
+    ((first, last),) = example.spans
+    holding = [(start, end) for start, end in windows if start <= first and last <= end]
+    return _within(example, *(holding[0] if holding else _around(example.text, first, last, size)))
 
 
-def _around(example: Example, size: int) -> tuple[int, int]:
+def _within(example: Example, start: int, end: int) -> Example:
+    """The example with a part of its text."""
+    spans = [(max(first, start) - start, min(last, end) - start) for first, last in example.spans]
+    return replace(example, text=example.text[start:end], spans=tuple(span for span in spans if span[0] < span[1]))
+
+
+def _around(text: str, first: int, last: int, size: int) -> tuple[int, int]:
     """Whole words around an answer that no window holds."""
-    room = max(0, size - (example.end - example.start)) // 2
-    start = example.text.rfind(" ", 0, max(0, example.start - room)) + 1
-    end = example.text.find(" ", example.end + room)
-    return start, end if end > 0 else len(example.text)
+    room = max(0, size - (last - first)) // 2
+    start = text.rfind(" ", 0, max(0, first - room)) + 1
+    end = text.find(" ", last + room)
+    return start, end if end > 0 else len(text)
 
 
 def _windows(text: str, size: int) -> Iterator[tuple[int, int]]:

@@ -82,11 +82,11 @@ class Reader(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An example as tokens; start and end are positions, 0 where the text does not answer."""
+    """An example as tokens."""
 
     pair: Pair
-    start: int
-    end: int
+    spans: tuple[tuple[int, int], ...]
+    """Positions of each answer's first and last token; (0, 0) alone where the text does not answer."""
 
 
 def rows(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Row]:
@@ -94,15 +94,17 @@ def rows(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Row]:
     found = []
     for example in examples:
         read = pair(tokenizer, example.question, example.text)
-        if not example.answered:
-            found.append(Row(read, 0, 0))
-            continue
-        inside = [
-            i for i, (start, end) in read.offsets() if start < example.end and end > example.start and end > start
-        ]
-        if inside:
-            found.append(Row(read, inside[0], inside[-1]))
+        spans = [_tokens(read, start, end) for start, end in example.spans]
+        held = tuple(span for span in spans if span)
+        if held or not example.answered:
+            found.append(Row(read, held or ((0, 0),)))
     return found
+
+
+def _tokens(read: Pair, start: int, end: int) -> tuple[int, int] | None:
+    """Positions of the first and last token of characters of the text; None where they were cut off."""
+    inside = [i for i, (first, last) in read.offsets() if first < end and last > start and last > first]
+    return (inside[0], inside[-1]) if inside else None
 
 
 def batches(data: Sequence[Row], chance: random.Random) -> Iterator[list[Row]]:
@@ -124,13 +126,18 @@ def batches(data: Sequence[Row], chance: random.Random) -> Iterator[list[Row]]:
 
 
 def tensors(batch: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Token ids, types and the two targets of a batch, padded."""
+    """Token ids and types of a batch, padded, and how likely each token is a start and an end, (batch, tokens, 2): one
+    answer as likely as another."""
     width = max(len(row.pair.ids) for row in batch)
     ids, types = torch.zeros(len(batch), width, dtype=torch.long), torch.zeros(len(batch), width, dtype=torch.long)
+    likely = torch.zeros(len(batch), width, 2)
     for i, row in enumerate(batch):
         ids[i, : len(row.pair.ids)] = torch.tensor(row.pair.ids)
-        types[i, : len(row.pair.ids)] = torch.tensor(row.pair.types)
-    return ids, types, torch.tensor([(row.start, row.end) for row in batch])
+        types[i, : len(row.pair.types)] = torch.tensor(row.pair.types)
+        for start, end in row.spans:
+            likely[i, start, 0] += 1 / len(row.spans)
+            likely[i, end, 1] += 1 / len(row.spans)
+    return ids, types, likely
 
 
 def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = None) -> tuple[Reader, int]:
@@ -157,10 +164,10 @@ def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = N
             break
         for group in optimizer.param_groups:
             group["lr"] = _RATE * min(1.0, progress / _WARM_UP, (1 - progress) / (1 - _WARM_UP))
-        ids, types, targets = tensors(batch)
+        ids, types, likely = tensors(batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = reader(ids, types)
-        loss = nn.functional.cross_entropy(logits.permute(0, 2, 1).flatten(0, 1), targets.flatten())
+        loss = nn.functional.cross_entropy(logits.transpose(1, 2).flatten(0, 1), likely.transpose(1, 2).flatten(0, 1))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(learning, 1.0)

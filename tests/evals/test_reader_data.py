@@ -23,9 +23,8 @@ TEXT = (
 )
 
 
-def _example(question: str, answer: str, text: str = TEXT) -> Example:
-    start = text.index(answer)
-    return Example(question, text, start, start + len(answer), "set")
+def _example(question: str, *answers: str, text: str = TEXT) -> Example:
+    return Example(question, text, tuple((text.index(a), text.index(a) + len(a)) for a in answers), "set")
 
 
 @given(st.text(alphabet="ab .!?\nA", max_size=400), st.integers(20, 200))
@@ -41,14 +40,40 @@ def test_the_answer_is_the_same_words_in_every_window(seed: int) -> None:
     """Whatever the length of the window and however the text was roughened, the span holds the answer."""
     chance = random.Random(seed)
     example = data._varied(data._window(_example("Who built it?", "Arthur Hale"), chance), chance)
-    assert example.text[example.start : example.end] == "Arthur Hale"
+    assert example.answers == ["Arthur Hale"]
     assert example.text[:20] in TEXT or "," not in example.text
+
+
+def test_a_question_for_several_things_meets_any_part_with_the_answers_it_holds() -> None:
+    """All of them, one or none, and an answer that the part's border cuts in two with the half that is there."""
+    example = _example("When were the lines opened?", "opened in 1906", "opened in 1931")
+    met = [tuple(data._window(example, random.Random(seed)).answers) for seed in range(200)]
+    assert set(met) == {(), ("opened in 1906",), ("opened in 1931",), ("opened in 1906", "opened in 1931")}
+    cut = data._within(example, 0, TEXT.index("in 1931") + 2)
+    assert cut.answers == ["opened in 1906", "opened in"]
+    assert cut.text == TEXT[: TEXT.index("in 1931") + 2]
+
+
+def test_a_sentence_in_company_keeps_its_answer_and_gets_no_other() -> None:
+    """The others are the nearest, before and after it, and none of them holds the answer's words."""
+    sentences = [f"In {year} the line of Lund got its station number {year % 10}." for year in range(1950, 1960)]
+    far = "Penguins eat fish."
+    examples = [_example("Which station was new in 1953?", "number 3", text=sentence) for sentence in sentences[3:4]]
+    others = [_example("What?", text=text) for text in [*sentences[:3], *sentences[4:], far]]
+    seen = set()
+    for seed in range(40):
+        shown = data._in_company([*examples, *others], random.Random(seed))[0]
+        assert shown.answers == ["number 3"]
+        assert shown.text.count("number 3") == 1
+        assert "Penguins" not in shown.text
+        seen.add((shown.text.startswith("In 1953"), shown.text.endswith("number 3.")))
+    assert len(seen) == 4
 
 
 def test_an_unanswered_question_meets_the_window_with_most_of_its_words() -> None:
     """A near miss is near: of all parts of the passage, that which looks most like an answer."""
     text = TEXT * 3 + "Nothing else is known of it. " * 9
-    miss = Example("What did the bank of Lund lend in 1950?", text, -1, -1, "set")
+    miss = _example("What did the bank of Lund lend in 1950?", text=text)
     assert "the bank of Lund had lent" in data._window(miss, random.Random(1)).text
 
 
@@ -85,19 +110,21 @@ def _folder(folder: Path, rows: list[dict[str, object]]) -> Path:
 def test_a_written_question_finds_its_passage_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A passage of the sets however it is wrapped, one that is with the question, and none where there is neither."""
     digest = hashlib.sha256(TEXT.encode()).hexdigest()[:16]
-    start = TEXT.index("1931")
+    earlier, later = TEXT.index("1906"), TEXT.index("1931")
+    asked = [["When?", later, later + 4], ["Why?"], ["Which?", earlier, earlier + 4, later, later + 4]]
     written = tmp_path / "written.jsonl.xz"
     with lzma.open(written, "wt", encoding="utf-8") as lines:
-        lines.write(json.dumps({"passage": digest, "asked": [["When?", start, start + 4], ["Why?"]]}) + "\n")
+        lines.write(json.dumps({"passage": digest, "asked": asked}) + "\n")
         lines.write(json.dumps({"passage": "0" * 16, "text": "Own words.", "asked": [["What?"]]}) + "\n")
         lines.write(json.dumps({"passage": "1" * 16, "asked": [["Lost?"]]}) + "\n")
     monkeypatch.setattr(data, "WRITTEN", written)
     folder = _folder(tmp_path / "sets", [{"passage": TEXT.replace(". ", ".\n"), "source": "a set that is not used"}])
     found = data._sets(folder)["written"]
-    assert [(e.question, e.text[e.start : e.end] if e.answered else None) for e in found] == [
-        ("When?", "1931"),
-        ("Why?", None),
-        ("What?", None),
+    assert [(example.question, example.answers) for example in found] == [
+        ("When?", ["1931"]),
+        ("Why?", []),
+        ("Which?", ["1906", "1931"]),
+        ("What?", []),
     ]
 
 
@@ -124,7 +151,7 @@ def test_examples_are_the_same_for_the_same_seed(tmp_path: Path, monkeypatch: py
     assert examples == data.load(folder, 1)
     assert examples != data.load(folder, 2)
     assert {example.origin for example in examples} >= {"tatqa", "tatqa near", "tatqa swapped"}
-    assert all(example.text[example.start : example.end].startswith("19") for example in examples if example.answered)
+    assert all(example.answers[0].startswith("19") for example in examples if example.answered)
 
 
 def _empty(folder: Path) -> Path:
@@ -142,13 +169,13 @@ def test_the_written_questions_are_whole() -> None:
     for row in rows:
         questions = [question for question, *_ in row["asked"]]
         assert len({question.lower() for question in questions}) == len(questions)
-        for _, *span in row["asked"]:
-            unanswered += not span
-            if span:
-                assert 0 <= span[0] < span[1]
+        for _, *at in row["asked"]:
+            unanswered += not at
+            assert len(at) % 2 == 0
+            assert all(0 <= start < end for start, end in zip(at[::2], at[1::2], strict=True))
         if "text" in row:
             assert hashlib.sha256(row["text"].encode()).hexdigest()[:16] == row["passage"]
-            assert all(span[1] <= len(row["text"]) for _, *span in row["asked"] if span)
+            assert all(end <= len(row["text"]) for _, *at in row["asked"] for end in at[1::2])
     assert unanswered > sum(len(row["asked"]) for row in rows) / 2
 
 
