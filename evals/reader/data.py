@@ -386,7 +386,19 @@ def _followed(example: Example, asked: Sequence[str], chance: random.Random) -> 
 def _varied(example: Example, chance: random.Random) -> Example:
     """Some questions typed carelessly, some texts as a machine transcript has them: without points and commas."""
     if chance.random() < 0.25:
-        example = replace(example, question=example.question.rstrip("?. ").lower())
+        question = example.question.rstrip("?. ").lower()
+        example = replace(example, question=_mistyped(question, chance) if chance.random() < 0.4 else question)
     if chance.random() < 0.1:  # of the same length, so that the span still holds
         example = replace(example, text=re.sub(r"[.,;:!?]", " ", example.text))
     return example
+
+
+def _mistyped(question: str, chance: random.Random) -> str:
+    """The question with two letters of one of its longer words in the wrong order, or one too few or too many."""
+    words = list(re.finditer(r"[a-z]{5,}", question))
+    if not words:
+        return question
+    word = chance.choice(words)
+    at = chance.randrange(word.start(), word.end() - 1)
+    pair = question[at : at + 2]
+    return question[:at] + chance.choice((pair[::-1], pair[0], pair[1], pair + pair[1])) + question[at + 2 :]

@@ -100,6 +100,19 @@ def test_a_swapped_question_asks_for_something_else() -> None:
             assert changed <= {"Lund", "first", "before", "1931?"}
 
 
+def test_a_mistyped_question_differs_in_one_longer_word_by_a_letter() -> None:
+    """Short words and everything around the one stay as they are."""
+    question = "who of the two opened it, and when"
+    made = {data._mistyped(question, random.Random(seed)) for seed in range(200)}
+    assert {"who of the two poened it, and when", "who of the two opeed it, and when"} < made
+    for other in made - {question}:
+        before, after = other.removeprefix("who of the two "), " it, and when"
+        assert other.startswith("who of the two ")
+        assert other.endswith(after)
+        assert abs(len(before) - len("opened" + after)) <= 1
+    assert data._mistyped("who is it", random.Random(1)) == "who is it"
+
+
 def _folder(folder: Path, rows: list[dict[str, object]]) -> Path:
     folder.mkdir()
     with lzma.open(folder / "set.jsonl.xz", "wt", encoding="utf-8") as lines:
