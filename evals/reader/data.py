@@ -66,7 +66,7 @@ _FOLLOWING = 0.12
 """How often a question comes after another one."""
 _NEAREST = 5
 """Nearest texts whose windows are near misses, or that keep a sentence company."""
-_READ = 6
+_READ = 5
 """Candidates among which one is chosen."""
 
 
@@ -105,13 +105,13 @@ class Share:
 
 
 SHARES = {
-    "squadshifts/new_wiki": Share(4000, made=1.0),
-    "squad_train_val5": Share(2500, made=1.0),
-    "squad_flan_eval": Share(2500, made=1.0),
+    "squadshifts/new_wiki": Share(4000, made=1.5),
+    "squad_train_val5": Share(2500, made=1.5),
+    "squad_flan_eval": Share(2500, made=1.5),
     "squadshifts/amazon_reviews": Share(2000, made=0.5),
     "squadshifts/reddit": Share(2000, made=0.5),
-    "squad_kou_sentences": Share(10_000, made=0.5, sentences=True),
-    "nq_oracle": Share(2000, made=1.0),
+    "squad_kou_sentences": Share(10_000, made=1.0, sentences=True),
+    "nq_oracle": Share(2000, made=1.5),
     "sleepqa": Share(1000, made=0.5),
     "sleepqa/neg": Share(500),
     "omosqa_en": Share(1000, made=0.5),
@@ -120,7 +120,7 @@ SHARES = {
     "fairytaleqa": Share(1500, made=0.5),
     "qamr": Share(1500, made=0.3),
     "tatqa": Share(800, made=0.5),
-    "written": Share(200_000, made=0.5),
+    "written": Share(200_000, made=0.7),
 }
 """By measured worth: what was written for this most, reviews and stories less; `qamr` has few texts."""
 WRITTEN = Path(__file__).with_name("written.jsonl.xz")
@@ -129,14 +129,14 @@ first 16 digits of its SHA-256; its text, where that was written for this too (t
 what is asked: each a question, and where each answer starts and ends that the passage holds."""
 _KINDS = {"near": 0.8, "swapped": 0.1, "own": 0.1}
 """How often an unanswered example is of a kind, where the question allows all."""
-_HARDEST = 0.5
+_HARDEST = 0.6
 """How often the one that the reader of before believes most is taken, not any."""
 
 
 def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]:
     """All examples of the sets in `folder` (`*.jsonl.xz`), shuffled; the same for the same seed and reader.
 
-    With a reader, half of the unanswered examples are those of several that it believes most to be answered. Raises
+    With a reader, many of the unanswered examples are those of several that it believes most to be answered. Raises
     UserError where the folder holds no set.
     """
     chance = random.Random(seed)  # noqa: S311

@@ -33,7 +33,6 @@ from rag.reading import Pair, pair
 from rag.settings import load_settings
 
 TARGET = Path(__file__).resolve().parents[2] / "rag" / "reader.safetensors"
-_RATE = 1.2e-4
 _WARM_UP = 0.05
 """Share of all steps in which the rate rises."""
 _TOKENS = 4096
@@ -140,8 +139,11 @@ def tensors(batch: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     return ids, types, likely
 
 
-def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = None) -> tuple[Reader, int]:
-    """Train on all rows once, or for the time given where that is over first; the rate falls to 0 either way.
+def train(
+    data: Sequence[Row], seed: int, minutes: float, *, rate: float, start: Path | None = None
+) -> tuple[Reader, int]:
+    """Train on all rows once, or for the time given where that is over first; from `rate` the learning rate falls to 0
+    either way.
 
     `start` is a file of a reader trained before, from which this one goes on. Returns the reader and how many rows it
     saw.
@@ -155,7 +157,7 @@ def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = N
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # each example is seen once or twice: nothing to overfit
     learning = [parameter for _, parameter in reader.learning()]
-    optimizer = torch.optim.AdamW(learning, lr=_RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=0.01)
     steps = list(batches(data, chance))
     began, seen, loss_mean = time.monotonic(), 0, 1.0
     for step, batch in enumerate(steps):
@@ -163,7 +165,7 @@ def train(data: Sequence[Row], seed: int, minutes: float, start: Path | None = N
         if progress >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(1.0, progress / _WARM_UP, (1 - progress) / (1 - _WARM_UP))
+            group["lr"] = rate * min(1.0, progress / _WARM_UP, (1 - progress) / (1 - _WARM_UP))
         ids, types, likely = tensors(batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = reader(ids, types)
@@ -188,8 +190,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with the training sets (*.jsonl.xz)")
     parser.add_argument("--minutes", type=float, default=60, help="of training, at most")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=1.2e-4, help="of learning, at its highest")
     parser.add_argument("--start", type=Path, help="a reader trained before, from which this one goes on")
-    parser.add_argument("--hard", type=Path, help="a reader trained before: half of the made near misses deceive it")
+    parser.add_argument(
+        "--hard", type=Path, help="a reader trained before: most near misses that are made deceive it"
+    )
     parser.add_argument("--out", type=Path, default=TARGET, help="what to write (default: the reader that is shipped)")
     given = parser.parse_args(arguments)
     try:
@@ -201,13 +206,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokenizer = Tokenizer.from_str(load_model(BUNDLED).tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes, given.start)
+    reader, seen = train(rows(examples, tokenizer), given.seed, given.minutes, rate=given.rate, start=given.start)
     save_file(packed(reader.trained()), given.out)
     latest = Round(
         trained=datetime.date.today().isoformat(),
         command=f"python -m evals.reader.training --data DIR --minutes {given.minutes:g} --seed {given.seed}"
-        + (" --start FILE" if given.start else "")
-        + (" --hard FILE" if given.hard else ""),
+        f" --rate {given.rate:g}" + (" --start FILE" if given.start else "") + (" --hard FILE" if given.hard else ""),
         longest_text=LONGEST,
         examples_seen=seen,
         sets=dict(sorted(Counter(example.origin for example in examples).items())),

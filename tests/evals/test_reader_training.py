@@ -23,7 +23,7 @@ def test_a_reader_is_gone_on_from_unchanged(tmp_path: Path) -> None:
     """Before its first step the new reader has every weight of the old one."""
     shipped = load(resources.files("rag").joinpath("reader.safetensors").read_bytes())
     save_file(shipped, tmp_path / "start.safetensors")
-    reader, seen = train([], seed=1, minutes=1, start=tmp_path / "start.safetensors")
+    reader, seen = train([], seed=1, minutes=1, rate=1e-4, start=tmp_path / "start.safetensors")
     assert seen == 0
     weights = unpacked(shipped)
     assert reader.trained().keys() == weights.keys()
@@ -37,7 +37,7 @@ def test_a_round_changes_the_layers_and_the_head_and_leaves_the_embeddings(monke
     monkeypatch.setattr(training, "_TOKENS", 64)  # several steps: the first has a rate of 0
     before = {name: value.clone() for name, value in Reader().state_dict().items()}
     row = Row(Pair((101, 2054, 102, 7592, 2088, 102), (0, 0, 0, 1, 1, 0), ((0, 5), (6, 11)), 3), ((3, 4),))
-    reader, seen = train([row] * 64, seed=1, minutes=1)
+    reader, seen = train([row] * 64, seed=1, minutes=1, rate=1e-4)
     assert seen == 64
     changed = {name for name, value in reader.state_dict().items() if not value.equal(before[name])}
     assert changed == {f"bert.{n}" if n.startswith("encoder.") else n for n in reader.trained()}
