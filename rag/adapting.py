@@ -99,7 +99,8 @@ def packed(weights: Weights) -> dict[str, NDArray[Any]]:
 
 
 def unpacked(kept: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-    """What `packed` made of weights, as they were but for what 8 bits cannot tell apart."""
+    """What `packed` made of weights, as they were but for what 8 bits, or half precision for the rest, cannot
+    tell apart."""
     weights = {name: array.astype(np.float32) for name, array in kept.items() if not name.endswith(".steps")}
     for name, array in weights.items():
         if f"{name}.steps" in kept:

@@ -149,7 +149,8 @@ def _names_and_numbers(question: str, analyzer: Analyzer) -> list[Term]:
 
 
 def _kind_found(question: str, texts: Sequence[str]) -> float:
-    """1 where what the question word asks for stands in a text, 0 where it does not, 0.5 where it asks for neither."""
+    """1 where what the question word asks for stands in a text, 0 where it does not,
+    0.5 where it asks for no number, date or name."""
     asked = question.lower()
     text = " ".join(texts)
     if re.search(

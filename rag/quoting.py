@@ -27,7 +27,7 @@ _TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|um|erm|mhm)\Z")
 
 @dataclass(frozen=True, slots=True)
 class QuoteRules:
-    """How much is quoted. docs/choices.md says what the values were measured to give."""
+    """How much is quoted."""
 
     least: float
     """Segments that score less than this times the best one are not quoted."""

@@ -31,7 +31,7 @@ _ASKS_THE_SAME = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How scores are put together. docs/choices.md says what each was measured to give."""
+    """How scores are put together; docs/choices.md says why."""
 
     keyword: float = 0.4
     """Share of BM25 in a chunk's score; the rest is dense."""

@@ -1,9 +1,9 @@
 """Examples to train the reader on: a question, a text, and where in the text the answer stands, if it does.
 
-Training sets hold few questions that a text on the same subject does not answer, so most of these are made:
-near (the nearest other texts of the set), own (another part of the text that answers) and swapped (a name,
-number or opposite in the question put in the place of another). A machine's near misses are easy, though: those of
-`written.jsonl.xz` were written to be hard, by reading each passage.
+Training sets hold few questions that a text on the same subject does not answer, so many are made: near (a part of
+one of the texts of all sets that are nearest to the question), own (another part of the text that answers) and swapped
+(a name, number or opposite in the question put in the place of another). A machine's near misses are easy, though:
+those of `written.jsonl.xz` were written to be hard, by reading each passage.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from rag.errors import UserError
-from rag.reading import Reader
+from rag.reading import Reading
 
 SHORTEST, LONGEST = 150, 700
 """Characters of a text: a window is made of whole sentences, up to a length chosen between the two."""
@@ -66,7 +66,7 @@ _FOLLOWING = 0.12
 """How often a question comes after another one."""
 _NEAREST = 5
 """Nearest texts whose windows are near misses, or that keep a sentence company."""
-_READ = 5
+_CANDIDATES = 5
 """Candidates among which one is chosen."""
 
 
@@ -91,15 +91,19 @@ class Example:
         return [self.text[start:end] for start, end in self.spans]
 
 
+class Reads(Protocol):
+    """What chooses the hardest near misses: a `rag.reading.Reader`."""
+
+    def read(self, question: str, texts: Sequence[str]) -> Sequence[Reading]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """How much of a set is used, in questions, and how many unanswered examples are made of it."""
 
     most: int
     made: float = 0.0
-    """Made examples as a share of the set's answered ones."""
-    times: int = 1
-    """How often each question is seen, in windows of its own."""
+    """Made examples as a share of the set's answered ones; 2 at most."""
     sentences: bool = False
     """True where the set has single sentences: most are shown among the ones nearest to them."""
 
@@ -126,14 +130,15 @@ SHARES = {
 WRITTEN = Path(__file__).with_name("written.jsonl.xz")
 """Questions written for this by a language model (docs/reader.md), most of them unanswered. A line is a passage: the
 first 16 digits of its SHA-256; its text, where that was written for this too (the others are those of the sets); and
-what is asked: each a question, and where each answer starts and ends that the passage holds."""
+what is asked: each a question, and the characters at which each of its answers starts and ends. Hash and characters
+are those of the passage with all white space folded to single spaces."""
 _KINDS = {"near": 0.8, "swapped": 0.1, "own": 0.1}
 """How often an unanswered example is of a kind, where the question allows all."""
 _HARDEST = 0.6
-"""How often the one that the reader of before believes most is taken, not any."""
+"""How often the one that the reader given believes most is taken, not any."""
 
 
-def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]:
+def load(folder: Path, seed: int, reader: Reads | None = None) -> list[Example]:
     """All examples of the sets in `folder` (`*.jsonl.xz`), shuffled; the same for the same seed and reader.
 
     With a reader, many of the unanswered examples are those of several that it believes most to be answered. Raises
@@ -152,8 +157,7 @@ def load(folder: Path, seed: int, reader: Reader | None = None) -> list[Example]
             asked.setdefault(example.text, []).append(example.question)
         answered = [example for example in found if example.answered]
         chosen = (answered * 2)[: round(share.made * len(answered))]
-        shown = found * share.times
-        examples += [_followed(_window(example, chance), asked[example.text], chance) for example in shown]
+        examples += [_followed(_window(example, chance), asked[example.text], chance) for example in found]
         examples += [
             _followed(miss, asked[example.text], chance)
             for example, miss in _near_misses(chosen, texts, reader, chance)
@@ -191,7 +195,8 @@ def _written(texts: Mapping[str, str]) -> list[Example]:
 
 
 def _in_company(examples: Sequence[Example], chance: random.Random) -> list[Example]:
-    """Single sentences, each among up to three of the nearest others that do not hold its answers."""
+    """Single sentences, each with up to two of the nearest others before it and two after it, none of which holds its
+    answers."""
     texts = list(dict.fromkeys(example.text for example in examples))
     found = []
     for example, nearest in zip(examples, _nearest([example.text for example in examples], texts), strict=True):
@@ -225,7 +230,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _near_misses(
-    chosen: Sequence[Example], texts: Sequence[str], reader: Reader | None, chance: random.Random
+    chosen: Sequence[Example], texts: Sequence[str], reader: Reads | None, chance: random.Random
 ) -> Iterator[tuple[Example, Example]]:
     """Each answered example with one that its text, or one of `texts`, does not answer."""
     names = [name for example in chosen for name in _NAME.findall(example.question)]
@@ -241,7 +246,7 @@ def _near_misses(
             yield example, _chosen(candidates[kind], reader, chance)
 
 
-def _chosen(candidates: Sequence[Example], reader: Reader | None, chance: random.Random) -> Example:
+def _chosen(candidates: Sequence[Example], reader: Reads | None, chance: random.Random) -> Example:
     """Any of them, or the one that the reader believes most to be answered."""
     if reader is None or len(candidates) == 1 or chance.random() >= _HARDEST:
         return chance.choice(candidates)
@@ -262,7 +267,7 @@ def _unanswering(example: Example, texts: Sequence[str], kind: str, chance: rand
         Example(example.question, window, (), f"{example.origin} {kind}")
         for window in windows
         if len(window) >= SHORTEST // 2 and not any(answer in window.lower() for answer in answers)
-    ][:_READ]
+    ][:_CANDIDATES]
 
 
 def _same(text: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""How a reader came to be: the rounds of training behind it, in a .json beside its matrices."""
+"""How a reader came to be: the rounds of training behind it, in a .json beside its weights."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ _WARM_UP = 0.05
 """Share of all steps in which the rate rises."""
 _TOKENS = 4096
 """Of a batch, padding included."""
-_POOL = 64
-"""Batches' worth of examples that are sorted by length together."""
+_POOL = 2048
+"""Examples that are sorted by length together."""
 
 
 class Reader(nn.Module):
@@ -54,12 +54,13 @@ class Reader(nn.Module):
         self.head = nn.Linear(self.bert.config.hidden_size, 2)
 
     def forward(self, ids: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """Start and end logits, (batch, tokens, 2); minus infinity where the text is not, but for the first token."""
+        """Start and end logits, (batch, tokens, 2); -10,000 where the text is not, but for the first token."""
         mask = ids != 0
         states = self.bert(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
         logits: torch.Tensor = self.head(states).float()
         allowed = (types == 1) & mask
         allowed[:, 0] = True
+        # not minus infinity, which is no number when the loss multiplies it by a likelihood of 0
         return logits.masked_fill(~allowed.unsqueeze(-1), -1e4)
 
     def trained(self) -> dict[str, NDArray[np.float32]]:
@@ -89,7 +90,7 @@ class Row:
 
 
 def rows(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Row]:
-    """The examples as tokens; those whose answer is cut off are left out."""
+    """The examples as tokens. Answers that are cut off are left out, and so are examples that had no other."""
     found = []
     for example in examples:
         read = pair(tokenizer, example.question, example.text)
@@ -110,11 +111,10 @@ def batches(data: Sequence[Row], chance: random.Random) -> Iterator[list[Row]]:
     """Batches of rows of like length, in random order."""
     data = list(data)
     chance.shuffle(data)
-    size = _POOL * 32
     made: list[list[Row]] = []
-    for at in range(0, len(data), size):
+    for at in range(0, len(data), _POOL):
         batch: list[Row] = []
-        for row in sorted(data[at : at + size], key=lambda row: len(row.pair.ids)):
+        for row in sorted(data[at : at + _POOL], key=lambda row: len(row.pair.ids)):
             if batch and len(row.pair.ids) * (len(batch) + 1) > _TOKENS:
                 made.append(batch)
                 batch = []
@@ -155,7 +155,7 @@ def train(
         reader.go_on_from(unpacked(load_file(start)))
     for module in reader.modules():
         if isinstance(module, nn.Dropout):
-            module.p = 0.0  # each example is seen once or twice: nothing to overfit
+            module.p = 0.0  # a round sees each example once: nothing to overfit
     learning = [parameter for _, parameter in reader.learning()]
     optimizer = torch.optim.AdamW(learning, lr=rate, weight_decay=0.01)
     steps = list(batches(data, chance))
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=1.2e-4, help="of learning, at its highest")
     parser.add_argument("--start", type=Path, help="a reader trained before, from which this one goes on")
     parser.add_argument(
-        "--hard", type=Path, help="a reader trained before: most near misses that are made deceive it"
+        "--hard", type=Path, help="a reader trained before: most near misses are what it believes most of several"
     )
     parser.add_argument("--out", type=Path, default=TARGET, help="what to write (default: the reader that is shipped)")
     given = parser.parse_args(arguments)

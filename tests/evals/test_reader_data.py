@@ -6,8 +6,11 @@ import hashlib
 import json
 import lzma
 import random
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 from evals.reader import data
 from evals.reader.data import SHARES, WRITTEN, Example, Share
 from rag.errors import UserError
+from rag.reading import Reading
 
 TEXT = (
     "The Northern Line opened in 1906 and cost 12 million. It was built by Arthur Hale for the city of Lund. "
@@ -56,16 +60,17 @@ def test_a_question_for_several_things_meets_any_part_with_the_answers_it_holds(
 
 def test_a_sentence_in_company_keeps_its_answer_and_gets_no_other() -> None:
     """The others are the nearest, before and after it, and none of them holds the answer's words."""
-    sentences = [f"In {year} the line of Lund got its station number {year % 10}." for year in range(1950, 1960)]
-    far = "Penguins eat fish."
-    examples = [_example("Which station was new in 1953?", "number 3", text=sentence) for sentence in sentences[3:4]]
-    others = [_example("What?", text=text) for text in [*sentences[:3], *sentences[4:], far]]
+    sentences = [f"In {year} the line of Lund got its station number {year % 10}." for year in range(1950, 1954)]
+    example = _example("Which station was new in 1953?", "number 3", text=sentences.pop())
+    again, far = example.text.replace("1953", "1963"), "Penguins eat fish."
+    others = [_example("What?", text=text) for text in [*sentences, again, far]]
     seen = set()
     for seed in range(40):
-        shown = data._in_company([*examples, *others], random.Random(seed))[0]
+        shown = data._in_company([example, *others], random.Random(seed))[0]
         assert shown.answers == ["number 3"]
         assert shown.text.count("number 3") == 1
         assert "Penguins" not in shown.text
+        assert "1963" not in shown.text
         seen.add((shown.text.startswith("In 1953"), shown.text.endswith("number 3.")))
     assert len(seen) == 4
 
@@ -80,36 +85,58 @@ def test_an_unanswered_question_meets_the_window_with_most_of_its_words() -> Non
 @pytest.mark.parametrize("seed", range(20))
 def test_a_made_near_miss_does_not_hold_the_answers_words(seed: int) -> None:
     """Neither a window of another text nor one of the same text, for these are called unanswered."""
-    other = "The Western Line was opened in 1906 too, they say, at a cost of 12 million, for the city of Lund as well."
     example = _example("When did the Southern Line open?", "1931")
     own = TEXT + " Nothing else is told of the lines and their stations in the records of the city." * 20
+    other = own.replace("Southern", "Western")
     for kind, texts in (("near", [other]), ("own", [own])):
         found = data._unanswering(example, texts, kind, random.Random(seed))
         assert found
         assert all("1931" not in miss.text and not miss.answered for miss in found)
 
 
+class _Believing:
+    """Believes the texts and questions that hold a word to be answered, and no others."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
+        return [Reading((), np.zeros(0), 0.1 if self.word in question + text else 0.9) for text in texts]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_hardest_is_what_the_reader_believes_most(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several texts as of several questions; any of them where the hardest is not wanted."""
+    texts = [_example("Why?", text=f"Text {word}") for word in ("one", "two", "three")]
+    questions = [_example(f"Why {word}?", text="Text") for word in ("one", "two", "three")]
+    for candidates in (texts, questions):
+        monkeypatch.setattr(data, "_HARDEST", 1.0)
+        assert data._chosen(candidates, _Believing("two"), random.Random(seed)) == candidates[1]
+        monkeypatch.setattr(data, "_HARDEST", 0.0)
+        chosen = [data._chosen(candidates, _Believing("two"), random.Random(20 * seed + i)) for i in range(20)]
+        assert all(candidate in chosen for candidate in candidates)
+
+
 def test_a_swapped_question_asks_for_something_else() -> None:
     """A name, a number or an opposite is changed, nothing else, and not to what the question held."""
     example = _example("Did the first line of Lund open before 1931?", "1906")
+    seen = set()
     for seed in range(30):
         for miss in data._swapped(example, ["Malmo", "Oslo"], random.Random(seed)):
             assert miss.question != example.question
             changed = set(example.question.split()) - set(miss.question.split())
             assert len(changed) == 1
-            assert changed <= {"Lund", "first", "before", "1931?"}
+            seen |= changed
+    assert seen == {"Lund", "first", "before", "1931?"}
 
 
 def test_a_mistyped_question_differs_in_one_longer_word_by_a_letter() -> None:
     """Short words and everything around the one stay as they are."""
-    question = "who of the two opened it, and when"
-    made = {data._mistyped(question, random.Random(seed)) for seed in range(200)}
-    assert {"who of the two poened it, and when", "who of the two opeed it, and when"} < made
-    for other in made - {question}:
-        before, after = other.removeprefix("who of the two "), " it, and when"
-        assert other.startswith("who of the two ")
-        assert other.endswith(after)
-        assert abs(len(before) - len("opened" + after)) <= 1
+    made = {data._mistyped("who of the two opened it", random.Random(seed)) for seed in range(200)}
+    slips = "poened oepned opneed opeend opende pened oened opned opeed opend opene ooened"
+    slips += " oppened opeened openned openeed openedd"
+    assert made <= {f"who of the two {slip} it" for slip in [*slips.split(), "opened"]}
+    assert len(made) > 12
     assert data._mistyped("who is it", random.Random(1)) == "who is it"
 
 
@@ -142,7 +169,7 @@ def test_a_written_question_finds_its_passage_by_its_hash(tmp_path: Path, monkey
 
 
 def test_examples_are_the_same_for_the_same_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All kinds are there, every span holds, and another seed gives others."""
+    """Near and swapped ones are there, every span holds, and another seed gives others."""
     monkeypatch.setattr(data, "WRITTEN", _empty(tmp_path))
     monkeypatch.setattr(data, "SHARES", {**SHARES, "tatqa": Share(100, made=1.0)})
     rows: list[dict[str, object]] = []
@@ -164,7 +191,7 @@ def test_examples_are_the_same_for_the_same_seed(tmp_path: Path, monkeypatch: py
     assert examples == data.load(folder, 1)
     assert examples != data.load(folder, 2)
     assert {example.origin for example in examples} >= {"tatqa", "tatqa near", "tatqa swapped"}
-    assert all(example.answers[0].startswith("19") for example in examples if example.answered)
+    assert all(re.fullmatch(r"19[3-7]\d", example.answers[0]) for example in examples if example.answered)
 
 
 def _empty(folder: Path) -> Path:
