@@ -23,7 +23,7 @@ from rag.exporting import open_encoder
 from rag.freshness import Freshness
 from rag.index import Index
 from rag.quoting import rules_for, select_quotes
-from rag.reading import Reader, reread
+from rag.reading import A_SEARCH, Reader, extent_for, reread
 from rag.records import Answer, Document, Listed, Passage
 from rag.retrieval import Retrieved, retrieve
 from rag.scoring import RANKING, Query
@@ -184,7 +184,9 @@ class Assistant:
         )
         clock.lap("retrieve")
         if self._reader is not None:
-            retrieved = reread(self._reader, query, retrieved, least=self._settings.passage_cutoff)
+            retrieved = reread(
+                self._reader, query, retrieved, extent_for(query.several), least=self._settings.passage_cutoff
+            )
             clock.lap("read")
         return query, retrieved
 
@@ -240,7 +242,7 @@ class Assistant:
             within=self._within(index, documents),
             weights=RANKING,
         )
-        return found if self._reader is None else reread(self._reader, query, found, least=0.0)
+        return found if self._reader is None else reread(self._reader, query, found, A_SEARCH)
 
     def suggestions(self, near: Sequence[Document] = ()) -> tuple[str, ...]:
         """Questions that the documents answer, as their sources name them: those of the documents `near` first."""

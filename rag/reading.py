@@ -44,9 +44,16 @@ class Extent:
     """Windows that score less than this times the best one are not read, but for the best of each passage."""
 
 
-ONE_THING = Extent(most=6, least=0.75)
-SEVERAL_THINGS = Extent(most=9, least=0.6)
+ONE_THING = Extent(most=6, least=0.6)
+SEVERAL_THINGS = Extent(most=14, least=0.5)
 """For a question that asks for several, the later of which score less."""
+A_SEARCH = Extent(most=30, least=0.3)
+"""To rank what is found, where nobody waits for an answer."""
+
+
+def extent_for(several: bool) -> Extent:
+    """What is read to answer a question that asks for several things, or not."""
+    return SEVERAL_THINGS if several else ONE_THING
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +143,13 @@ def reading_of(p: Pair, logits: NDArray[np.float64]) -> Reading:
     return Reading(p.spans, likely[1:], float(likely[0]))
 
 
-def reread(reader: Reader, query: Query, retrieved: Retrieved, *, least: float) -> Retrieved:
+def reread(reader: Reader, query: Query, retrieved: Retrieved, extent: Extent, *, least: float = 0.0) -> Retrieved:
     """What was found, with what the reader makes of every segment, best first by both.
 
     A segment's score is multiplied by 1 to 2; passages that then score less than `least` times the best one are left
     out. Only the best windows are read.
     """
-    windows = _worth_reading(retrieved.inside, SEVERAL_THINGS if query.several else ONE_THING)
+    windows = _worth_reading(retrieved.inside, extent)
     texts = []
     for p, first, last in windows:
         segments, text = retrieved.inside[p], retrieved.passages[p].document.text

@@ -25,6 +25,7 @@ from rag.encoding import HashingEncoder, OnnxEncoder
 from rag.errors import EncoderError
 from rag.exporting import bundled_folder
 from rag.reading import (
+    A_SEARCH,
     MAX_TOKENS,
     ONE_THING,
     QUESTION_TOKENS,
@@ -117,7 +118,7 @@ def test_rereading_keeps_every_passage_and_segment_and_sorts_by_the_new_scores(
 ) -> None:
     found = assistant.retrieve("How long is the Asia Direct Cable?")
     query, _ = assistant.consider("How long is the Asia Direct Cable?")
-    again = reread(reader, query, found, least=0.0)
+    again = reread(reader, query, found, ONE_THING)
     assert sorted((p.document.id, p.start, p.end) for p in again.passages) == sorted(
         (p.document.id, p.start, p.end) for p in found.passages
     )
@@ -127,7 +128,7 @@ def test_rereading_keeps_every_passage_and_segment_and_sorts_by_the_new_scores(
         assert inside[0].span.start == passage.start
         assert inside[-1].span.end == passage.end
         assert passage.score == max(segment.score for segment in inside)
-    kept = reread(reader, query, found, least=0.5)
+    kept = reread(reader, query, found, ONE_THING, least=0.5)
     assert [p.start for p in kept.passages] == [
         p.start for p in again.passages if p.score >= 0.5 * again.passages[0].score
     ]
@@ -148,7 +149,7 @@ def test_every_segment_is_read_once_within_the_window(assistant: Assistant) -> N
         )
 
 
-@pytest.mark.parametrize("extent", [ONE_THING, SEVERAL_THINGS])
+@pytest.mark.parametrize("extent", [ONE_THING, SEVERAL_THINGS, A_SEARCH])
 def test_the_best_windows_are_read_and_no_more_than_there_is_time_for(assistant: Assistant, extent: Extent) -> None:
     inside = assistant.retrieve("digital economy of the provinces", 20).inside
     read = _worth_reading(inside, extent)

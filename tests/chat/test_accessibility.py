@@ -10,7 +10,7 @@ import pytest
 from tests.chat.conftest import Visiting
 
 AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"))
-RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+RUN = """async where => (await axe.run(where, {resultTypes: ['violations']})).violations
     .filter(found => ['serious', 'critical'].includes(found.impact))
     .map(found => found.id + ': ' + found.nodes.map(n => n.html.slice(0, 140) + ' | ' + n.failureSummary).join(' '))"""
 
@@ -36,29 +36,29 @@ def test_no_serious_violation_on_any_state(visiting: Visiting, axe: str, width: 
     visit = visiting(width=width, height=height, dark=dark)
     page = visit.page
     page.evaluate(axe)
-    found: dict[str, list[str]] = {"start": page.evaluate(RUN)}
+    found: dict[str, list[str]] = {"start": page.evaluate(RUN, "html")}
     visit.ask("Why did the fishermen strike about the harbour toll?")
-    found["answer"] = page.evaluate(RUN)
+    found["answer"] = page.evaluate(RUN, "html")
     page.locator("#chat .tool.more").first.click()
-    found["menu"] = page.evaluate(RUN)
+    found["menu"] = page.evaluate(RUN, "html")
     page.keyboard.press("Escape")
     page.locator("#chat a.cite").nth(1).click()
     page.locator("#panel mark.now").first.wait_for()
     page.wait_for_timeout(400)
-    found["source"] = page.evaluate(RUN)
+    found["source"] = page.evaluate(RUN, "#panel")
     page.keyboard.press("Escape")
     page.locator("#chat .tool.why").first.click()
     page.locator("#panel .why").wait_for()
     page.wait_for_timeout(400)
-    found["why"] = page.evaluate(RUN)
+    found["why"] = page.evaluate(RUN, "#panel")
     page.keyboard.press("Escape")
     page.locator("[data-do=library]").click()
     page.locator("#panel .library").wait_for()
     page.wait_for_timeout(400)
-    found["documents"] = page.evaluate(RUN)
+    found["documents"] = page.evaluate(RUN, "#panel")
     page.keyboard.press("Escape")
     visit.ask("What is quantum chromodynamics?")
-    found["abstention"] = page.evaluate(RUN)
+    found["abstention"] = page.evaluate(RUN, "html")
     page.locator("[data-do=menu]").click()
-    found["conversations"] = page.evaluate(RUN)
+    found["conversations"] = page.evaluate(RUN, "html")
     assert {state: faults for state, faults in found.items() if faults} == {}
