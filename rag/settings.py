@@ -41,7 +41,7 @@ class Settings:
     """Passages that score less than this times the best one, once they are read, are left out of an answer."""
     max_quotes: int = field(default=6, metadata=_bounds(1, 6))
     """Quotes shown in one answer, at most."""
-    answer_threshold: float = field(default=0.32, metadata=_bounds(0.0, 1.0))
+    answer_threshold: float = field(default=0.3, metadata=_bounds(0.0, 1.0))
     """Confidence below which the answer is that the documents do not say."""
     max_question_characters: int = field(default=2000, metadata=_bounds(1, 100_000))
     max_file_mib: float = field(default=64.0, metadata=_bounds(0.001, 4096.0))
