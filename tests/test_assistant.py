@@ -263,14 +263,12 @@ def test_documents_and_suggestions(assistant: Assistant) -> None:
 
 
 def test_example_questions_find_their_document(assistant: Assistant) -> None:
-    """What the page offers to ask finds a passage of the document that offers it, and nearly all of it is answered."""
-    answered = 0
+    """What the page offers to ask is answered, with a passage of the document that offers it."""
     for document in assistant.documents():
         for question in document.source.questions:
             answer = assistant.ask(question)
             assert document.id in {passage.document.id for passage in answer.passages}, question
-            answered += not answer.abstained
-    assert answered >= len(assistant.suggestions()) - 1
+            assert not answer.abstained, question
 
 
 def test_refresh_goes_over_to_a_newer_version(tmp_path: Path) -> None:
