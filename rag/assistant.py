@@ -23,7 +23,7 @@ from rag.exporting import open_encoder
 from rag.freshness import Freshness
 from rag.index import Index
 from rag.quoting import rules_for, select_quotes
-from rag.reading import A_SEARCH, Reader, extent_for, reread
+from rag.reading import A_SEARCH, Extent, Reader, extent_for, reread
 from rag.records import Answer, Document, Listed, Passage
 from rag.retrieval import Retrieved, retrieve
 from rag.scoring import RANKING, Query
@@ -173,11 +173,12 @@ class Assistant:
         self, index: Index, question: str, history: Sequence[str], documents: Sequence[str] | None, clock: _Clock
     ) -> tuple[Query, Retrieved]:
         query = self._understood(index, question, history)
+        extent = extent_for(query.several)
         clock.lap("encode")
         retrieved = retrieve(
             index,
             query,
-            self._settings.passages,
+            self._depth(self._settings.passages, extent),
             characters=_PASSAGE_CHARACTERS,
             least=_LEAST_OF_SEVERAL if query.several else _LEAST,
             within=self._within(index, documents),
@@ -185,7 +186,7 @@ class Assistant:
         clock.lap("retrieve")
         if self._reader is not None:
             retrieved = reread(
-                self._reader, query, retrieved, extent_for(query.several), least=self._settings.passage_cutoff
+                self._reader, query, retrieved, extent, k=self._settings.passages, least=self._settings.passage_cutoff
             )
             clock.lap("read")
         return query, retrieved
@@ -234,15 +235,20 @@ class Assistant:
         """What `search` finds, with the scores of every segment; passages grow to about `characters`."""
         index = self._index
         query = self._understood(index, self._checked(question), ())
+        wanted = self._settings.passages if k is None else k
         found = retrieve(
             index,
             query,
-            self._settings.passages if k is None else k,
+            self._depth(wanted, A_SEARCH),
             characters=characters,
             within=self._within(index, documents),
             weights=RANKING,
         )
-        return found if self._reader is None else reread(self._reader, query, found, A_SEARCH)
+        return found if self._reader is None else reread(self._reader, query, found, A_SEARCH, k=wanted)
+
+    def _depth(self, wanted: int, extent: Extent) -> int:
+        """Passages to retrieve, so that reading can choose those that are wanted."""
+        return wanted if self._reader is None else max(wanted, extent.passages)
 
     def suggestions(self, near: Sequence[Document] = ()) -> tuple[str, ...]:
         """Questions that the documents answer, as their sources name them: those of the documents `near` first."""

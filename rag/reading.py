@@ -38,17 +38,21 @@ _WEIGHT_UNSURE = 0.4
 class Extent:
     """How much is read for a question. What it may take decides."""
 
-    most: int
-    """Windows."""
+    passages: int
+    """Retrieved at least to be read, of which as many are kept as are wanted."""
+    windows: int
+    """Read at most."""
     least: float
     """Windows that score less than this times the best one are not read, but for the best of each passage."""
+    weight: float = 1.0
+    """What the reading counts against retrieval."""
 
 
-ONE_THING = Extent(most=6, least=0.6)
-SEVERAL_THINGS = Extent(most=14, least=0.5)
+ONE_THING = Extent(passages=8, windows=6, least=0.6)
+SEVERAL_THINGS = Extent(passages=8, windows=14, least=0.5)
 """For a question that asks for several, the later of which score less."""
-A_SEARCH = Extent(most=30, least=0.3)
-"""To rank what is found, where nobody waits for an answer."""
+A_SEARCH = Extent(passages=14, windows=30, least=0.3, weight=0.5)
+"""To rank passages, and not to choose what is quoted of them."""
 
 
 def extent_for(several: bool) -> Extent:
@@ -143,11 +147,13 @@ def reading_of(p: Pair, logits: NDArray[np.float64]) -> Reading:
     return Reading(p.spans, likely[1:], float(likely[0]))
 
 
-def reread(reader: Reader, query: Query, retrieved: Retrieved, extent: Extent, *, least: float = 0.0) -> Retrieved:
-    """What was found, with what the reader makes of every segment, best first by both.
+def reread(
+    reader: Reader, query: Query, retrieved: Retrieved, extent: Extent, *, k: int, least: float = 0.0
+) -> Retrieved:
+    """What was found, with what the reader makes of every segment: the best `k` passages by both, best first.
 
-    A segment's score is multiplied by 1 to 2; passages that then score less than `least` times the best one are left
-    out. Only the best windows are read.
+    A segment's score is multiplied by 1 to 1 plus the extent's weight; passages that then score less than `least` times
+    the best one are left out. Only the best windows are read.
     """
     windows = _worth_reading(retrieved.inside, extent)
     texts = []
@@ -167,13 +173,14 @@ def reread(reader: Reader, query: Query, retrieved: Retrieved, extent: Extent, *
             inside[p][i] = replace(segment, read=likely)
             highest = max(highest, 0.0 if segment.asks else likely)
     sure = highest >= _SURE
-    weight = 1.0 if sure else _WEIGHT_UNSURE
+    weight = extent.weight * (1.0 if sure else _WEIGHT_UNSURE)
     for read in inside:
         # The root, so that the second and third of several answers, between which the reader divides what is likely,
         # are raised as well.
         read[:] = [replace(s, score=max(0.0, s.score) * (1 + weight * math.sqrt(s.read))) for s in read]
     scores = [max(segment.score for segment in read) for read in inside]
-    order = [p for p in sorted(range(len(inside)), key=lambda p: (-scores[p], p)) if scores[p] >= least * max(scores)]
+    ranking = sorted(range(len(inside)), key=lambda p: (-scores[p], p))[:k]
+    order = [p for p in ranking if scores[p] >= least * max(scores)]
     passages = [replace(retrieved.passages[p], rank=rank, score=scores[p]) for rank, p in enumerate(order, start=1)]
     return replace(
         retrieved,
@@ -197,7 +204,7 @@ def _worth_reading(inside: Sequence[Sequence[ScoredSegment]], extent: Extent) ->
         best = max(windows)[0]
         found += [window for window in windows if window[0] == best or window[0] >= extent.least * highest]
     found.sort(key=lambda window: (-window[0], window[1:]))
-    return [window[1:] for window in found[: extent.most]]
+    return [window[1:] for window in found[: extent.windows]]
 
 
 def _windows(inside: Sequence[ScoredSegment]) -> Iterator[tuple[int, int]]:

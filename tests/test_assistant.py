@@ -231,6 +231,14 @@ def test_a_search_for_words_has_fewer_and_longer_passages(assistant: Assistant) 
     assert min(len(p.text) for p in long[:2]) > max(len(p.text) for p in short)
 
 
+def test_the_first_passages_do_not_depend_on_how_many_are_wanted(assistant: Assistant) -> None:
+    """What reading brings to the top is there however few are wanted, so more are read than are kept."""
+    for question in assistant.suggestions():
+        five = assistant.search(question, 5)
+        for k in (1, 3):
+            assert assistant.search(question, k) == five[:k], question
+
+
 def test_answers_do_not_depend_on_who_else_asks(assistant: Assistant) -> None:
     """Eight threads that share an assistant get the answers that one alone gets."""
     asked = [item["question"] for item in questions()[:24]]

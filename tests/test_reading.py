@@ -118,7 +118,7 @@ def test_rereading_keeps_every_passage_and_segment_and_sorts_by_the_new_scores(
 ) -> None:
     found = assistant.retrieve("How long is the Asia Direct Cable?")
     query, _ = assistant.consider("How long is the Asia Direct Cable?")
-    again = reread(reader, query, found, ONE_THING)
+    again = reread(reader, query, found, ONE_THING, k=len(found.passages))
     assert sorted((p.document.id, p.start, p.end) for p in again.passages) == sorted(
         (p.document.id, p.start, p.end) for p in found.passages
     )
@@ -128,7 +128,10 @@ def test_rereading_keeps_every_passage_and_segment_and_sorts_by_the_new_scores(
         assert inside[0].span.start == passage.start
         assert inside[-1].span.end == passage.end
         assert passage.score == max(segment.score for segment in inside)
-    kept = reread(reader, query, found, ONE_THING, least=0.5)
+    few = reread(reader, query, found, ONE_THING, k=2)
+    assert few.passages == again.passages[:2]
+    assert few.inside == again.inside[:2]
+    kept = reread(reader, query, found, ONE_THING, k=len(found.passages), least=0.5)
     assert [p.start for p in kept.passages] == [
         p.start for p in again.passages if p.score >= 0.5 * again.passages[0].score
     ]
@@ -153,7 +156,7 @@ def test_every_segment_is_read_once_within_the_window(assistant: Assistant) -> N
 def test_the_best_windows_are_read_and_no_more_than_there_is_time_for(assistant: Assistant, extent: Extent) -> None:
     inside = assistant.retrieve("digital economy of the provinces", 20).inside
     read = _worth_reading(inside, extent)
-    assert len(read) == extent.most < sum(len(list(_windows(segments))) for segments in inside)
+    assert len(read) == extent.windows < sum(len(list(_windows(segments))) for segments in inside)
     scores = [max(segment.score for segment in inside[p][first : last + 1]) for p, first, last in read]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == max(segment.score for segments in inside for segment in segments)
