@@ -5,7 +5,8 @@ styles) repeated the title of works without an author, wrote "Edition." for news
 and left out dates, and its styles take 89 MB.
 
 A name is turned around ("Osman, R.") only where it is given as "Osman, Ruby": of "Zhang Junkuo" nobody can tell
-which part is the family name.
+which part is the family name. Who speaks in a source has made it where it is spoken, as a speech is; the people whom
+an article quotes have not.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from rag.records import Document
 _MONTHS = "January February March April May June July August September October November December".split()
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _ARTICLES = ("article", "news", "book", "report", "paper")
+_SPOKEN = frozenset(
+    "speech address keynote remarks lecture talk presentation sermon interview conversation dialogue discussion debate "
+    "panel hearing testimony webinar podcast transcript".split()
+)
+"""Words of a kind that say that the document is what its speakers said."""
 _BIBTEX = str.maketrans(
     {c: f"\\{c}" for c in "{}$&%#_"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -131,8 +137,9 @@ def _work(document: Document) -> _Work:
     year, month, day = (match[1], match[2] or "", match[3] or "") if match else (source.date, "", "")
     named = _MONTHS[int(month) - 1] if month and 1 <= int(month) <= 12 else month
     container = ", ".join(one_line(part) for part in dict.fromkeys((source.event, source.publisher)) if part)
+    spoken = not _SPOKEN.isdisjoint(re.findall(r"\w+", source.kind.lower()))
     return _Work(
-        tuple(one_line(name) for name in source.authors or source.speakers),
+        tuple(one_line(name) for name in source.authors or (source.speakers if spoken else ())),
         one_line(document.title),
         one_line(source.kind),
         container,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rag.chat.places import Place
 from rag.chat.references import STYLES, quote_with_reference, reference
 from rag.records import Source
+from rag.sources import read_sources
 from tests.chat.library import MARKUP, document, library
 
 ARTICLE = document(
@@ -73,6 +76,20 @@ def test_names_are_turned_around_only_where_that_is_certain() -> None:
         "x.txt", "words", Source("Talk", "speech", event="Forum", date="2024-03", speakers=("Zhang Junkuo",))
     )
     assert reference(item, "apa", "") == "Zhang Junkuo. (2024, March). Talk [speech]. Forum."
+
+
+def test_people_quoted_in_an_article_did_not_write_it(seeds: Path) -> None:
+    """A seed's reference begins with its title where it only quotes people, and with them where they speak."""
+    entries = read_sources(seeds)
+    article, interview = (
+        next(entry.source for path, entry in entries.items() if path.startswith(number)) for number in ("001", "002")
+    )
+    assert article.speakers == ("Liu Hua", "Zuo Xiaodong", "Shen Yi")
+    item = document("x.txt", "words", article)
+    assert reference(item, "apa", "") == f"{article.title}. (n.d.). China Daily."
+    assert f"(“{article.title}”, n.d., line 1)" in quote_with_reference(Place(item, 0, 5), "apa", "")
+    assert "author" not in reference(item, "bibtex", "")
+    assert reference(document("x.txt", "words", interview), "apa", "").startswith("Zhihui Li. (2021, April 13). Why")
 
 
 def test_hostile_metadata_stays_on_its_line() -> None:
