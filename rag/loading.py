@@ -236,7 +236,8 @@ def _walk(root: Path, index_dir: Path | None, skipped: list[Skipped]) -> Iterato
     real_root = os.path.realpath(root)
     index = os.path.realpath(index_dir) if index_dir is not None else ""
     for folder, folders, names in os.walk(root, onerror=unreadable):
-        links = [name for name in folders if (Path(folder) / name).is_symlink() and not name.startswith(".")]
+        # os.path.islink, for Path.is_symlink raises below a folder that may be listed and not entered
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name)) and not name.startswith(".")]
         skipped.extend(
             Skipped(_relative(Path(folder) / name, root), "is a link to a folder, which is not followed")
             for name in sorted(links)
@@ -251,7 +252,7 @@ def _walk(root: Path, index_dir: Path | None, skipped: list[Skipped]) -> Iterato
             if name.startswith(".") or name == FILE_NAME:
                 continue
             # os.path.realpath, for Path.resolve raises where a link leads to itself
-            if location.is_symlink() and not Path(os.path.realpath(location)).is_relative_to(real_root):
+            if os.path.islink(location) and not Path(os.path.realpath(location)).is_relative_to(real_root):
                 skipped.append(Skipped(_relative(location, root), "is a link that leads out of the folder"))
                 continue
             yield location

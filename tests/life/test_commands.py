@@ -155,10 +155,10 @@ def test_doctor_sees_a_port_in_use() -> None:
 
 
 @contextmanager
-def _forbidden(path: Path) -> Iterator[None]:
+def _forbidden(path: Path, mode: int = 0) -> Iterator[None]:
     """Nobody may enter the folder meanwhile: root, who always may, is another user."""
     root = os.geteuid() == 0
-    path.chmod(0)
+    path.chmod(mode)
     if root:
         os.seteuid(65534)
     try:
@@ -181,12 +181,12 @@ def shared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield path
 
 
-def _by_another(shared: Path, where: str, arguments: str) -> int:
+def _by_another(shared: Path, where: str, arguments: str, mode: int = 0) -> int:
     """The exit code of a command where a folder may not be entered."""
     words = [str(shared / word) if word == "source" else word for word in arguments.split()]
     command = [*words, "--index", str(shared / "index")]
     main(command)  # what it imports, another user may not read
-    with _forbidden(shared / where):
+    with _forbidden(shared / where, mode):
         return main(command)
 
 
@@ -205,6 +205,16 @@ def test_folder_that_may_not_be_entered(
 def test_plan_beside_a_folder_that_may_not_be_entered(shared: Path, where: str) -> None:
     """A dry run does without the index and its cache where it may not look."""
     assert _by_another(shared, where, "index --dry-run source") == 0
+
+
+def test_folder_that_may_be_listed_only(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What lies below it is reported, file by file and folder by folder, and the rest is planned."""
+    write(shared / "source", "listed/a.md", 60)
+    write(shared / "source", "listed/deeper/b.md", 61)
+    assert _by_another(shared, "source/listed", "index --dry-run source", 0o444) == 0
+    error = capsys.readouterr().err
+    for name in ("listed/a.md", "listed/deeper"):
+        assert f"left out: '{name}' cannot be read: Permission denied" in error
 
 
 @pytest.mark.parametrize("command", ["versions", "doctor", "info", "verify", "rollback", "prune"])
