@@ -27,10 +27,14 @@ _SPOKEN = frozenset(
     "panel hearing testimony webinar podcast transcript".split()
 )
 """Words of a kind that say that the document is what its speakers said."""
-_BIBTEX = str.maketrans(
-    {c: f"\\{c}" for c in "{}$&%#_"}
+_LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "$&%#_"}
+    | {"{": r"\textbraceleft{}", "}": r"\textbraceright{}"}  # BibTeX counts braces, also escaped ones
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
+# An address is read as it stands: only what could end the field is encoded.
+_VERBATIM = str.maketrans({c: f"%{ord(c):02X}" for c in "{}\\"})
+_FAMILY_FIRST = re.compile(r"(?!.*\band\b)[^,]+,[^,]*\w", re.IGNORECASE)
 STYLES = ("plain", "apa", "mla", "chicago", "bibtex")
 
 
@@ -55,11 +59,11 @@ def quote_with_reference(place: Place, style: str, no_date: str) -> str:
     where = location(place.document, place.start, place.end)
     short = _family(work.names[0]) + (" et al." if len(work.names) > 2 else "") if work.names else f"“{work.title}”"
     if len(work.names) == 2:
-        short = f"{short} and {_family(work.names[1])}"
+        short = f"{short} {'&' if style == 'apa' else 'and'} {_family(work.names[1])}"
     if style == "bibtex":
         return _bibtex(place.document, f"“{words}” ({where})")
     cited = {
-        "apa": f" ({short.replace(' and ', ' & ')}, {work.year or 'n.d.'}, {where})",
+        "apa": f" ({short}, {work.year or 'n.d.'}, {where})",
         "mla": f" ({short}, {where})",
         "chicago": f" ({short} {work.year or 'n.d.'}, {where})",
     }.get(style, f" ({where})")
@@ -112,23 +116,29 @@ def _chicago(work: _Work) -> str:
 
 def _bibtex(document: Document, annotation: str) -> str:
     work = _work(document)
-    author = " and ".join(work.names)
     word = re.sub(r"[^A-Za-z]", "", _family(work.names[0]) if work.names else work.title.partition(" ")[0])
     key = f"{word or 'source'}{work.year}{document.id[:4]}".lower()
-    fields = {
-        "author": author,
+    texts = {
         "title": work.title,
         "howpublished": work.container,
         "year": work.year,
         "month": work.month[:3].lower(),
-        "url": work.url,
         "note": work.kind,
         "annote": annotation,
     }
-    lines = "".join(
-        f"  {name} = {{{one_line(value).translate(_BIBTEX)}}},\n" for name, value in fields.items() if value
-    )
+    fields = {
+        "author": " and ".join(map(_bibtex_name, work.names)),
+        **{name: text.translate(_LATEX) for name, text in texts.items()},
+        "url": work.url.translate(_VERBATIM),
+    }
+    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
     return f"@misc{{{key},\n{lines}}}"
+
+
+def _bibtex_name(name: str) -> str:
+    """A name in braces, which keep it whole, but where BibTeX understands its parts as they are meant."""
+    latex = name.translate(_LATEX)
+    return latex if _FAMILY_FIRST.fullmatch(name) else f"{{{latex}}}"
 
 
 def _work(document: Document) -> _Work:

@@ -51,10 +51,13 @@ def test_what_is_not_known_is_left_out(style: str, expected: str) -> None:
 
 
 def test_bibtex_escapes_what_latex_reads() -> None:
-    """Braces, backslashes and other active characters of a title do not break the entry."""
-    item = document("x.txt", "words", Source(r"50 % of {all} \input{x} & $y_1$", authors=("Lind, Eva",), date="2020"))
+    """Braces, which BibTeX counts escaped or not, backslashes and other active characters do not break the entry."""
+    title = r"50 % of {all} \input{x & $y_1$"
+    item = document("x.txt", "words", Source(title, authors=("Lind, Eva",), date="2020"))
     entry = reference(item, "bibtex", "")
-    assert r"title = {50 \% of \{all\} \textbackslash{}input\{x\} \& \$y\_1\$}" in entry
+    assert r"title = {50 \% of \textbraceleft{}all\textbraceright{} \textbackslash{}input\textbraceleft{}" in entry
+    assert r"\& \$y\_1\$}," in entry
+    assert entry.count("{") == entry.count("}")
     assert entry.startswith("@misc{lind2020")
     assert entry.count("\n}") == 1
 
@@ -76,6 +79,42 @@ def test_names_are_turned_around_only_where_that_is_certain() -> None:
         "x.txt", "words", Source("Talk", "speech", event="Forum", date="2024-03", speakers=("Zhang Junkuo",))
     )
     assert reference(item, "apa", "") == "Zhang Junkuo. (2024, March). Talk [speech]. Forum."
+
+
+@pytest.mark.parametrize(
+    ("names", "apa", "mla"),
+    [
+        (("Lind, Eva", "Holm, Per Olaf"), "Lind & Holm", "Lind and Holm"),
+        (("Research and Development Office",), *["Research and Development Office"] * 2),
+        ((), *["“War and Peace”"] * 2),
+    ],
+)
+def test_only_what_joins_two_names_is_of_the_style(names: tuple[str, ...], apa: str, mla: str) -> None:
+    """An "and" within a name or a title stays."""
+    place = Place(document("x.txt", "words", Source("War and Peace", authors=names)), 0, 5)
+    assert f"({apa}, n.d., line 1)" in quote_with_reference(place, "apa", "")
+    assert f"({mla}, line 1)" in quote_with_reference(place, "mla", "")
+
+
+@pytest.mark.parametrize(
+    ("names", "author"),
+    [
+        (("Lind, Eva", "Holm, Per Olaf"), "Lind, Eva and Holm, Per Olaf"),
+        (("Zhang Xuanyu", "Tang Tianbo"), "{Zhang Xuanyu} and {Tang Tianbo}"),
+        (("Research and Development Office",), "{Research and Development Office}"),
+        (("Office for Sea and Salt, Norby",), "{Office for Sea and Salt, Norby}"),
+    ],
+)
+def test_bibtex_turns_no_name_around_by_itself(names: tuple[str, ...], author: str) -> None:
+    """A name that does not say which part is the family name is one whole, and so is one with an "and"."""
+    entry = reference(document("x.txt", "words", Source("Talk", authors=names)), "bibtex", "")
+    assert f"  author = {{{author}}},\n" in entry
+
+
+def test_bibtex_keeps_the_address() -> None:
+    """The field is read verbatim: an underscore stays bare, and what could end the field is percent-encoded."""
+    item = document("x.txt", "words", Source("Talk", url=r"https://x.example/a_b?q=50%25&r={x}\y#z"))
+    assert r"  url = {https://x.example/a_b?q=50%25&r=%7Bx%7D%5Cy#z}," in reference(item, "bibtex", "")
 
 
 def test_people_quoted_in_an_article_did_not_write_it(seeds: Path) -> None:
