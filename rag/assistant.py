@@ -206,10 +206,12 @@ class Assistant:
 
         One that is too long for what is left is cut after the last whole segment that fits; an only one after a word.
         """
-        k = self._settings.passages
+        k, within = self._settings.passages, self._within(self._index, documents)
+        chunks = self._index.manifest.chunks if within is None else sum(map(len, within))
         while True:
             found = self.retrieve(query, k, documents, characters=round(words * _CHARACTERS_A_WORD))
-            if len(found.passages) < k or sum(word_count(passage.text) for passage in found.passages) >= words:
+            # Fewer passages than `k` are not all there is: they grow among the chunks that were found.
+            if k >= chunks or sum(word_count(passage.text) for passage in found.passages) >= words:
                 break
             k *= 2
         kept: list[Passage] = []

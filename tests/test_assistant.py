@@ -231,6 +231,17 @@ def test_a_search_for_words_has_fewer_and_longer_passages(assistant: Assistant) 
     assert min(len(p.text) for p in long[:2]) > max(len(p.text) for p in short)
 
 
+@pytest.mark.parametrize("chosen", [None, ["a" * 16]])
+def test_a_search_for_words_goes_on_through_a_long_document(tmp_path: Path, chosen: list[str] | None) -> None:
+    """Passages that join to a few long ones are no sign that nothing more is there."""
+    text = " ".join(f"Keeper{i} counted herring{i} of barrel{i} on day{i}." for i in range(700))
+    short, encoder = Settings(chunk_tokens=16), HashingEncoder()
+    build([Document("a" * 16, "a.txt", "0" * 64, text, Source())], tmp_path, short, encoder)
+    with Assistant(Index.open(IndexFolder(tmp_path).live()), encoder, short) as assistant:
+        found = assistant.search_within("What did keeper350 count?", 4000, chosen)
+    assert sum(len(passage.text.split()) for passage in found) > 3500
+
+
 def test_the_first_passages_do_not_depend_on_how_many_are_wanted(assistant: Assistant) -> None:
     """What reading brings to the top is there however few are wanted, so more are read than are kept."""
     for question in assistant.suggestions():
