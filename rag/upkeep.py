@@ -161,7 +161,9 @@ def prune(given: argparse.Namespace, effective: Effective) -> int:
         raise UserError(f"--keep {keep}: at least 1 version is kept, the live one.")
     folder = IndexFolder(given.index)
     with folder.writing():
-        removed = folder.prune(keep)
+        removed = folder.surplus(keep)
+        for name in removed:
+            folder.remove(name)
     print(f"Removed {len(removed)} versions: {', '.join(removed)}." if removed else "Nothing to remove.")
     return DONE
 

@@ -241,15 +241,25 @@ class IndexFolder:
         _sync(self.root)
 
     def prune(self, keep: int) -> list[str]:
-        """Remove the oldest versions beyond `keep`, never the live one. Returns what was removed."""
+        """Remove what is surplus, but for what cannot be removed now. Returns what was removed."""
+        removed = []
+        for name in self.surplus(keep):
+            with contextlib.suppress(OSError):  # the next build tries again
+                self.remove(name)
+                removed.append(name)
+        return removed
+
+    def surplus(self, keep: int) -> list[str]:
+        """The oldest versions beyond `keep`, never the live one."""
         live = self.current()
         others = [name for name in self.names() if name != live]
-        surplus = others[: max(0, len(others) - (keep - (live is not None)))]
-        for name in surplus:
-            doomed = self.versions / f".removing-{name}"
-            (self.versions / name).rename(doomed)  # readers that have its files open go on reading
-            shutil.rmtree(doomed, ignore_errors=True)
-        return surplus
+        return others[: max(0, len(others) - (keep - (live is not None)))]
+
+    def remove(self, name: str) -> None:
+        """Remove a version. Raises OSError where it may not be."""
+        doomed = self.versions / f".removing-{name}"
+        (self.versions / name).rename(doomed)  # readers that have its files open go on reading
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _age(name: str) -> tuple[str, int]:

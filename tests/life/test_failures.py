@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,6 +22,7 @@ from rag.building import build_corpus
 from rag.cli import main
 from rag.encoding import HashingEncoder
 from rag.errors import BuildError, IndexUnavailable
+from rag.freshness import FILE_NAME
 from rag.index import Index
 from rag.loading import CorpusFile, Skipped, find_files
 from rag.records import Document, Source
@@ -124,7 +126,27 @@ def test_rollback_and_prune_on_a_full_disk(
     assert old in capsys.readouterr().out
 
 
-def _refused(path: Path, _to: Path) -> None:
+def test_version_that_cannot_be_removed(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build is done all the same: the new version is live, where its files are is written down, others are pruned."""
+    index, rename, made = IndexFolder(tmp_path / "index"), Path.rename, list[str]()
+    for i in range(3):
+        write(folder, "00.md", 500 + i)
+        made.append(build(folder, index.root).version)
+    (index.root / FILE_NAME).unlink()
+
+    def all_but_the_first(path: Path, to: Path) -> Path:
+        return _refused(path, to) if path.name == made[0] else rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", all_but_the_first)
+    write(folder, "00.md", 510)
+    report = build_corpus([folder], index.root, Settings(keep_versions=1), HashingEncoder)
+    assert report.pruned == (made[1], made[2])
+    assert index.names() == [made[0], report.version]
+    assert index.current() == report.version
+    assert (index.root / FILE_NAME).exists()
+
+
+def _refused(path: Path, _to: Path) -> NoReturn:
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
