@@ -89,6 +89,8 @@ def plan_corpus(
                 seconds=_seconds(sample, chunks + segments, encoder),
                 up_to_date=fits and same,
             )
+    except (OSError, sqlite3.OperationalError) as error:
+        raise BuildError(f"What a build would do cannot be found out: {error}.") from error
     finally:
         if live is not None:
             live.store.close()

@@ -17,7 +17,12 @@ _SWITCH = {"true": True, "false": False, "on": True, "off": False, "yes": True, 
 
 
 def _default_cache_dir() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rag"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rag"
+    except RuntimeError as error:  # a user without a name, as in some containers
+        raise SettingsError(
+            "There is no home folder to keep exported encoders in. Name a folder with the setting cache_dir."
+        ) from error
 
 
 def _bounds(low: float, high: float) -> dict[str, tuple[float, float]]:

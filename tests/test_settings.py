@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,16 @@ def test_home_is_expanded_and_settings_cannot_change(tmp_path: Path, monkeypatch
     assert settings.cache_dir == tmp_path / "x"
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.passages = 3  # type: ignore[misc]  # this is the point
+
+
+def test_no_home_folder_is_no_matter_where_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where HOME is not set and the user has no name, the setting to use instead is named."""
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(SettingsError, match="no home folder .* cache_dir"):
+        load_settings(environment={})
+    assert load_settings({"cache_dir": tmp_path}, environment={}).settings.cache_dir == tmp_path
 
 
 def test_misspelt_variables_are_found() -> None:

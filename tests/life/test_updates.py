@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -18,6 +22,7 @@ from rag.errors import BuildError
 from rag.index import Index
 from rag.planning import plan_corpus
 from rag.settings import Settings
+from rag.stash import Stash
 from rag.vectorfile import VectorFile
 from rag.vectors import FaissVectors
 from rag.verifying import verify
@@ -196,6 +201,20 @@ def test_plan_takes_a_cache_that_cannot_be_read_for_an_empty_one(
     plan = plan_corpus([folder], tmp_path / "index", Settings(), HashingEncoder)
     assert plan.chunks_to_encode > 0
     assert _all_of(tmp_path / "index") == before
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)), sqlite3.OperationalError("full")])
+def test_plan_that_cannot_be_made_says_so(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A full temporary disk, or a process that cannot be started, is one error as in a build."""
+
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Stash, "put", refused)
+    with pytest.raises(BuildError, match=re.escape(f"cannot be found out: {error}.")):
+        plan_corpus([folder], tmp_path / "index", Settings(), HashingEncoder)
 
 
 def test_strict_build_refuses_any_loss(tmp_path: Path, folder: Path) -> None:
