@@ -20,9 +20,16 @@ _SKIPPED = frozenset(
 _SKIPPED_ROLES = frozenset(
     "navigation banner contentinfo complementary search menu menubar dialog alert doc-toc doc-backlink".split()
 )
-_SKIPPED_NAMES = re.compile(
-    r"(?:^|[\s_-])(?:nav|navbar|menu|sidebar|breadcrumbs?|cookies?|toc|share|sharing|skip)(?:$|[\s_-])", re.I
+_SKIPPED_NAMES = frozenset(
+    """
+    nav navbar main-nav site-nav nav-menu main-menu site-menu sidebar left-sidebar right-sidebar
+    breadcrumb breadcrumbs toc table-of-contents cookie-banner cookie-notice cookie-consent share-buttons social-share
+    skip-link site-header site-footer
+    """.split()
 )
+"""Whole classes and ids of what stands beside the text. A part of one says nothing: see "no-sidebar"."""
+_SKIPPED_LISTS = _SKIPPED_NAMES | {"menu", "share", "sharing"}
+"""Of lists: any other element so named may be the menu of an inn, or a section with that heading."""
 _FRAME = ("header", "footer")
 """Furniture of a page, but a part of the text inside an article."""
 _BLOCKS = frozenset(
@@ -172,8 +179,11 @@ def _is_skipped(node: LexborNode, tag: str, inside_article: bool) -> bool:
         return True
     if (attributes.get("role") or "").lower() in _SKIPPED_ROLES:
         return True
-    named = f"{attributes.get('id') or ''} {attributes.get('class') or ''}"
-    return tag in ("div", "ul", "ol", "section", "p") and _SKIPPED_NAMES.search(named) is not None
+    if tag not in ("div", "ul", "ol", "section", "p"):
+        return False
+    names = f"{attributes.get('id') or ''} {attributes.get('class') or ''}".lower().replace("_", "-").split()
+    skipped = _SKIPPED_LISTS if tag in ("ul", "ol") else _SKIPPED_NAMES
+    return not skipped.isdisjoint(names) and node.css_first('h1, main, article, [role="main"]') is None
 
 
 def _page_break(node: LexborNode) -> str:

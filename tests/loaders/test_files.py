@@ -182,6 +182,41 @@ def test_a_word_broken_at_a_line_end_takes_nothing_with_it(space: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "kept",
+    [
+        '<div class="page no-sidebar">The ferry sails at six.</div>',
+        '<div class="has-sidebar">The ferry sails at six.</div>',
+        '<section class="content-sidebar-wrap">The ferry sails at six.</section>',
+        '<section id="market-share">The ferry sails at six.</section>',
+        '<div class="menu">The ferry sails at six.</div>',
+        '<section id="cookies"><h2>Cookies</h2>The ferry sails at six.</section>',
+        '<div class="sidebar"><h1>Ferries</h1>The ferry sails at six.</div>',
+        '<div id="nav"><article>The ferry sails at six.</article></div>',
+        '<div class="toc"><div role="main">The ferry sails at six.</div></div>',
+    ],
+)
+def test_no_name_costs_a_page_its_text(kept: str) -> None:
+    """A name that only holds a word such as "sidebar" is not one, and no name hides a page's title or main part."""
+    assert "The ferry sails at six." in load_html(f"{kept}<p>{'Contact us. ' * 9}</p>".encode()).text
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        'div class="left Sidebar"',
+        'div id="main_nav"',
+        'p class="skip-link"',
+        'ul class="menu"',
+        'div class="site-footer"',
+    ],
+)
+def test_a_part_beside_the_text_is_known_by_its_name(left_out: str) -> None:
+    """A whole class or id that pages give to their furniture leaves an element out."""
+    page = f"<p>The ferry sails at six.</p><{left_out}>Imprint</{left_out.split()[0]}>"
+    assert load_html(page.encode()).text == "The ferry sails at six.\n"
+
+
+@pytest.mark.parametrize(
     "declared",
     "utf-16 UTF-16LE utf-32 utf-7 unicode_escape raw-unicode-escape idna punycode cp500 base64 hex no-such".split(),
 )
