@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import gradio as gr
 
+from rag.answering import compose
 from rag.chat.backend import Backend
 from rag.chat.conversation import Conversation, Turn, answered, from_stored
 from rag.chat.limits import Limiter, Slots
 from rag.chat.open_chat import OpenChat
 from rag.chat.outputs import Outputs, Update, nothing, text_of
-from rag.chat.parts import until
 from rag.chat.texts import Texts
 from rag.errors import UserError
 from rag.settings import Settings
@@ -149,10 +149,9 @@ class Asking:
         if last.pending:
             chat.change(replace(conversation, turns=conversation.turns[:-1]))
             return self.outputs.done(chat, box=last.question)
-        text = f"{until(last.text, last.citations, last.shown or 0)}\n{self.texts.stopped}"
-        chat.change(
-            conversation.with_last(replace(last, text=text, citations=last.citations[: last.shown], shown=None))
-        )
+        kept = last.citations[: last.shown]
+        stopped = replace(last, text=compose(kept), citations=kept, shown=None, stopped=True)
+        chat.change(conversation.with_last(stopped))
         return self.outputs.done(chat)
 
     async def edit(self, chat: OpenChat) -> Update:

@@ -1,7 +1,7 @@
 """Conversations. The server holds the one that is open; the browser alone keeps the others.
 
-What the browser stores holds references, not quotes: when a conversation comes back, every quote is cut anew
-from the open index, so that a stored conversation cannot put words into a document.
+What the browser stores holds references, neither quotes nor answers: when a conversation comes back, every quote is
+cut anew from the open index and its answer made of them, so that nothing stored can put words into a document.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rag.answering import cite, compose
 from rag.chat.backend import Backend
 from rag.chat.places import Place, find_place, is_document_id
-from rag.location import location
 from rag.records import Answer, Citation, Quote
 
 MAX_TURNS = 40
 """Turns shown and stored; each one costs the browser a little at every step of a streamed answer."""
 MAX_STORED_CHARACTERS = 4000
-"""Of a question or an answer that a browser brings back; longer ones are cut."""
+"""Of a question that a browser brings back; longer ones are cut."""
 MAX_PLACES = 12
 MAX_ORDINAL = 10**6
 """Beyond what anybody asks; a browser may send numbers of any length."""
@@ -41,8 +41,10 @@ class Turn:
     """A polite line in place of an answer, such as that the question is too long."""
     shown: int | None = None
     """Quotes revealed so far; None where all are."""
+    stopped: bool = False
+    """True where the reader stopped it between two quotes."""
     lost: int = 0
-    """Quotes of a stored conversation that the open index does not hold any more."""
+    """Quotes of a stored conversation that an index did not hold any more when it was opened."""
     vote: bool | None = None
     answer: Answer | None = None
     """All that is known of the answer; None for a conversation that a browser brought back."""
@@ -101,10 +103,11 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
     turns = [
         {
             "question": turn.question,
-            "text": turn.text,
             "citations": [f"{c.quote.document.id}.{c.quote.start}.{c.quote.end}" for c in turn.citations],
             "closest": [place.ref for place in turn.closest],
             "abstained": turn.abstained,
+            "stopped": turn.stopped,
+            "lost": turn.lost,
             "ordinal": turn.ordinal,
         }
         for turn in conversation.turns
@@ -133,20 +136,18 @@ def from_stored(backend: Backend, stored: object) -> Conversation:
 
 def _turn(backend: Backend, record: dict[object, object], position: int) -> Turn:
     refs = _list(record.get("citations"), MAX_PLACES)
-    citations = []
-    for number, ref in enumerate(refs, 1):
-        place = find_place(backend, ref)
-        if place is not None:
-            quote = Quote(place.document, place.start, place.end, 0.0)
-            citations.append(Citation(number, quote, location(place.document, place.start, place.end)))
+    found = [find_place(backend, ref) for ref in refs]
+    citations = cite([Quote(place.document, place.start, place.end, 0.0) for place in found if place is not None])
+    abstained = record.get("abstained") is True
     closest = [find_place(backend, ref) for ref in _list(record.get("closest"), MAX_PLACES)]
     return Turn(
         _text(record.get("question")),
-        _text(record.get("text")),
-        tuple(citations),
+        compose(citations) if citations or abstained else "",
+        citations,
         tuple(place for place in closest if place is not None),
-        record.get("abstained") is True,
-        lost=len(refs) - len(citations),
+        abstained,
+        stopped=record.get("stopped") is True,
+        lost=_whole(record.get("lost"), 0) + len(refs) - len(citations),
         version=backend.version,
         ordinal=_whole(record.get("ordinal"), position),
     )

@@ -6,6 +6,7 @@ from rag.chat.conversation import Conversation, Turn
 from rag.chat.escaping import escape, escape_markdown, one_line
 from rag.chat.parts import Part, Words, parts
 from rag.chat.references import reference
+from rag.chat.render import remarks
 from rag.chat.texts import Texts
 from rag.records import Citation, Document
 
@@ -30,6 +31,8 @@ def to_markdown(conversation: Conversation, style: str, texts: Texts) -> str:
                 f"> — {escape_markdown(citation.quote.document.title)}, {escape_markdown(citation.location)}",
                 "",
             ]
+        for remark in remarks(turn, texts):
+            lines += [escape_markdown(remark), ""]
     documents = _cited(conversation)
     if documents:
         lines += [f"## {escape_markdown(texts.export_heading)}", ""]
@@ -48,6 +51,7 @@ def to_html(conversation: Conversation, style: str, texts: Texts) -> str:
             f"<cite>{escape(citation.quote.document.title)}, {escape(citation.location)}</cite></blockquote>"
             for citation in turn.citations
         ]
+        body += [f"<p>{escape(remark)}</p>" for remark in remarks(turn, texts)]
         body.append("</section>")
     documents = _cited(conversation)
     if documents:

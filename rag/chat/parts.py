@@ -47,16 +47,6 @@ def parts(text: str, citations: Sequence[Citation]) -> list[Part]:
     return result
 
 
-def until(text: str, citations: Sequence[Citation], number: int) -> str:
-    """The text up to and including the number that cites quote `number`."""
-    kept = ""
-    for part in parts(text, citations):
-        kept += part.text if isinstance(part, Words) else f"[{part.number}]"
-        if not isinstance(part, Words) and part.number == number:
-            break
-    return kept
-
-
 def _plain(text: str, numbers: dict[int, Citation]) -> list[Part]:
     result: list[Part] = []
     position = 0

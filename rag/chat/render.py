@@ -40,6 +40,12 @@ def about(document: Document) -> str:
     )
 
 
+def remarks(turn: Turn, texts: Texts) -> list[str]:
+    """What there is to say of an answer that is not shown whole."""
+    stopped = [texts.stopped] if turn.stopped else []
+    return [*stopped, texts.lost(turn.lost)] if turn.lost else stopped
+
+
 def _answer(turn: Turn, number: int, last: bool, suggestions: Sequence[str], texts: Texts) -> str:
     if turn.pending:
         return f'<div class="answer"><p class="looking">{escape(texts.looking)}</p></div>'
@@ -54,8 +60,7 @@ def _answer(turn: Turn, number: int, last: bool, suggestions: Sequence[str], tex
         return f'<div class="answer streaming">{read_as}{_said(turn, turn.shown, texts)}</div>'
     else:
         body = _said(turn, len(turn.citations), texts) + _cards(turn, texts)
-    if turn.lost:
-        body += f'<p class="notice">{escape(texts.lost(turn.lost))}</p>'
+    body += "".join(f'<p class="notice">{escape(remark)}</p>' for remark in remarks(turn, texts))
     return f'<div class="answer">{read_as}{body}{_tools(turn, number, last, texts)}</div>'
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from rag.answering import compose
 from rag.chat import asking as module
 from rag.chat.asking import Asking
 from rag.chat.conversation import Conversation, Turn
@@ -21,6 +22,7 @@ from rag.chat.handlers import make_handlers
 from rag.chat.library import library_view
 from rag.chat.limits import Limiter, Rate, Slots
 from rag.chat.open_chat import OpenChat
+from rag.chat.render import messages
 from rag.chat.texts import ENGLISH
 from rag.records import Answer, Document
 from rag.settings import Settings
@@ -131,8 +133,9 @@ def test_stop_between_two_quotes_keeps_those_shown(tmp_path: Path, monkeypatch: 
     chat, _ = played(tmp_path, play)
     (turn,) = chat.conversation.turns
     assert len(turn.citations) == 2
-    assert turn.text.endswith(ENGLISH.stopped)
+    assert turn.text == compose(turn.citations)
     assert turn.shown is None
+    assert ENGLISH.stopped in messages(chat.conversation, (), ENGLISH)[-1]["content"]
 
 
 def test_no_text_is_read_to_list_choose_and_ask_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
+from rag.answering import cite, compose
 from rag.chat.conversation import MAX_TURNS, Conversation, Turn, answered, from_stored, to_stored
-from rag.chat.escaping import escape
+from rag.chat.escaping import escape, one_line
+from rag.chat.export import to_html, to_markdown
 from rag.chat.render import messages
 from rag.chat.texts import ENGLISH
-from rag.records import SourceState
+from rag.records import Quote, SourceState
 from tests.chat.library import SmallBackend
 
 
@@ -42,12 +45,30 @@ def test_chosen_documents_come_back_also_where_they_are_gone() -> None:
     assert back.documents == tuple(chosen)
 
 
-def test_quotes_that_are_gone_are_counted() -> None:
-    """Where a document has left the index, the conversation comes back without its quotes and says so."""
-    backend = SmallBackend()
-    stored = to_stored(talked(backend, "Who built the harbour?"))
-    back = from_stored(SmallBackend(backend.documents()[1:]), stored)
-    assert back.turns[0].lost > 0
+@pytest.mark.parametrize("left", [0, 2])
+def test_quotes_that_are_gone_are_left_out_and_counted(left: int) -> None:
+    """Where a document has left the index none of its words come back, its neighbours' numbers lead to what they stand
+    behind, and all that is the same however often the conversation is stored and opened again.
+    """
+    documents = SmallBackend().documents()
+    citations = cite([Quote(document, 13, 50, 1.0) for document in documents])
+    backend = SmallBackend(documents[len(documents) - left :])
+    talk = Conversation().with_turn(Turn("q", compose(citations), citations, stopped=True))
+    back = from_stored(backend, {**to_stored(talk), "text": compose(citations)})
+    (turn,) = back.turns
+    kept = cite([citation.quote for citation in citations[len(documents) - left :]])
+    assert [(c.number, c.quote.text) for c in turn.citations] == [(c.number, c.quote.text) for c in kept]
+    assert turn.text == (compose(kept) if kept else "")
+    assert turn.lost == len(documents) - left
+    shown = messages(back, (), ENGLISH)[-1]["content"]
+    assert re.findall(r'class="quoted">([^<]*)<.*?class="cite" href="#cite/([^"]*)"', shown) == [
+        (escape(one_line(c.quote.text)), f"{c.quote.document.id}.13.50") for c in kept
+    ]
+    for said in (shown, to_markdown(back, "plain", ENGLISH), to_html(back, "plain", ENGLISH)):
+        assert ENGLISH.stopped in said
+        assert ENGLISH.lost(turn.lost) in said.replace("&#58;", ":").replace("\\", "")
+        assert "harbour of Norby" not in said
+    assert from_stored(backend, json.loads(json.dumps(to_stored(back)))) == back
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.answering import cite, compose
-from rag.chat.parts import Words, parts, until
+from rag.chat.parts import Words, parts
 from rag.records import Quote
 from tests.chat.library import SmallBackend
 
@@ -22,12 +22,6 @@ def test_parts_make_up_the_text() -> None:
     answer = SmallBackend().ask("Why did the fishermen strike about the harbour toll?")
     whole = "".join(p.text if isinstance(p, Words) else f"[{p.number}]" for p in parts(answer.text, answer.citations))
     assert whole == answer.text
-
-
-def test_a_text_can_be_cut_after_a_number() -> None:
-    """A stopped answer keeps the quotes that were shown."""
-    answer = SmallBackend().ask("Why did the fishermen strike about the harbour toll?")
-    assert until(answer.text, answer.citations, 2).count("“") == 2
 
 
 def test_an_unknown_number_stays_text() -> None:
