@@ -205,7 +205,10 @@ class Assistant:
         """The best passages for a query, `words` words in all: longer ones than those of `search`, and fewer.
 
         One that is too long for what is left is cut after the last whole segment that fits; an only one after a word.
+        Raises UserError for less than 1 word.
         """
+        if words < 1:
+            raise UserError(f"A search for {words} words finds nothing. Ask for 1 or more.")
         k, within = self._settings.passages, self._within(self._index, documents)
         chunks = self._index.manifest.chunks if within is None else sum(map(len, within))
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def _bounds(low: float, high: float) -> dict[str, tuple[float, float]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set. Units are in the names; numbers are bounded."""
+    """Everything that can be set. Units are in the names; numbers are bounded: SettingsError where one is outside."""
 
     encoder: str = "all-MiniLM-L6-v2"
     """The bundled encoder, or the name or folder of any sentence-transformers model."""
@@ -55,6 +55,10 @@ class Settings:
     """Index versions kept on disk, the live one included."""
     cache_dir: Path = field(default_factory=_default_cache_dir)
     """Where exported encoders are kept; shared by all indexes of this user."""
+
+    def __post_init__(self) -> None:
+        for declared in fields(self):
+            _check_bounds(declared, getattr(self, declared.name), declared.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +141,12 @@ def _convert(name: str, value: object, origin: str) -> object:
     except (ValueError, RuntimeError):  # expanduser raises RuntimeError for a user that is not there
         wanted = {int: "a whole number", float: "a number", str: "text", Path: "a folder"}[kind]
         raise SettingsError(f"Setting {name} ({origin}) is {value!r}; it must be {wanted}.") from None
-    bounds = declared.metadata.get("bounds")
-    if bounds and isinstance(converted, int | float) and not bounds[0] <= converted <= bounds[1]:
-        raise SettingsError(
-            f"Setting {name} ({origin}) is {value!r}; it must lie between {bounds[0]:g} and {bounds[1]:g}."
-        )
+    _check_bounds(declared, converted, f"{name} ({origin})")
     return converted
+
+
+def _check_bounds(declared: Field[Any], value: Any, named: str) -> None:
+    """Raises SettingsError for a number out of the bounds of its setting."""
+    bounds = declared.metadata.get("bounds")
+    if bounds and not bounds[0] <= value <= bounds[1]:
+        raise SettingsError(f"Setting {named} is {value!r}; it must lie between {bounds[0]:g} and {bounds[1]:g}.")

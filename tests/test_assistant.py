@@ -223,6 +223,12 @@ def test_a_search_for_words_shows_no_more_and_ends_between_segments(assistant: A
     )
 
 
+@pytest.mark.parametrize("words", [0, -1])
+def test_a_search_for_no_words_is_refused(assistant: Assistant, words: int) -> None:
+    with pytest.raises(UserError, match=rf"{words} words .*1 or more"):
+        assistant.search_within("digital economy", words)
+
+
 def test_a_search_for_words_has_fewer_and_longer_passages(assistant: Assistant) -> None:
     question = "what hurdles do provincial governments face"
     words, short = 2000, assistant.search(question, 10)

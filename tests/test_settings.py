@@ -96,6 +96,14 @@ def test_bounds_are_allowed_themselves() -> None:
             assert getattr(load_settings({field.name: value}, environment={}).settings, field.name) == value
 
 
+def test_bounds_hold_for_programs_too() -> None:
+    """Settings that are made without a file are refused the same values."""
+    with pytest.raises(SettingsError, match=r"Setting passages is 0; it must lie between 1 and 100\."):
+        Settings(passages=0)
+    with pytest.raises(SettingsError, match="Setting answer_threshold is nan"):
+        dataclasses.replace(Settings(), answer_threshold=float("nan"))
+
+
 def test_home_is_expanded_and_settings_cannot_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder may begin with ~; what was read is frozen."""
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -110,7 +118,7 @@ def test_no_home_folder_is_no_matter_where_another_is_named(tmp_path: Path, monk
     for name in ("HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
-    with pytest.raises(SettingsError, match="no home folder .* cache_dir"):
+    with pytest.raises(SettingsError, match=r"no home folder .* cache_dir"):
         load_settings(environment={})
     assert load_settings({"cache_dir": tmp_path}, environment={}).settings.cache_dir == tmp_path
 
