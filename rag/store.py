@@ -48,7 +48,8 @@ CREATE VIRTUAL TABLE vocabulary USING fts5vocab (keywords, 'row');
 """
 _KEYWORD_TABLES = ("keywords_config", "keywords_data", "keywords_docsize", "keywords_idx")
 """In which FTS5 keeps an index without content: with all their rows it is the same index."""
-
+_LOOKUP = 512
+"""Rows named in one query: SQLite takes only so many values."""
 
 _FAULTS = {
     "document {0} is out of order": (
@@ -357,9 +358,12 @@ class Store:
     def chunks_of_segments(self, numbers: Iterable[int]) -> list[int]:
         """The chunk number of each segment, in the order given."""
         wanted = list(numbers)
-        marks = ",".join("?" * len(wanted))
-        rows = self._rows(f"SELECT number, chunk FROM segments WHERE number IN ({marks})", wanted)
-        found = {row[0]: row[1] for row in rows}
+        found: dict[int, int] = {}
+        for at in range(0, len(wanted), _LOOKUP):
+            some = wanted[at : at + _LOOKUP]
+            marks = ",".join("?" * len(some))
+            rows = self._rows(f"SELECT number, chunk FROM segments WHERE number IN ({marks})", some)
+            found.update((number, chunk) for number, chunk in rows)
         return [found[number] for number in wanted]
 
     def search(

@@ -106,6 +106,11 @@ def test_any_number_of_ranges_limits_a_search(tmp_path: Path) -> None:
         assert [number for number, _ in opened.search(["toll"], 3000, even)] == list(range(0, 3000, 2))
 
 
+def test_any_number_of_segments_has_its_chunks(store: Store) -> None:
+    """More segments than SQLite takes values."""
+    assert store.chunks_of_segments([0, 1, 2] * 100_000) == [0, 1, 2] * 100_000
+
+
 def test_title_is_found_too(store: Store) -> None:
     """A chunk is found by the words of its document's title."""
     assert [number for number, _ in store.search(unique_stems(Analyzer().terms("naive")), 9)] == [0]
