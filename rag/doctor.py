@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rag.adapting import reader_for
 from rag.encoding import Encoder
 from rag.errors import IndexUnavailable, RagError
 from rag.settings import Settings
@@ -36,6 +37,8 @@ def examine(index_dir: Path, settings: Settings, open_encoder: Callable[[], Enco
     yield _writable("cache folder", settings.cache_dir, f"chmod u+rwx {settings.cache_dir}, or set RAG_CACHE_DIR")
     encoder = _attempt("encoder", lambda: open_encoder().card.id)
     yield encoder
+    if encoder.ok:
+        yield _attempt("reader", lambda: _reader(open_encoder(), settings))
     yield _index(index_dir, open_encoder if encoder.ok else None)
     yield _port(port)
 
@@ -68,6 +71,12 @@ def _writable(name: str, folder: Path, remedy: str) -> Check:
     existing = _nearest(folder)
     ok = existing.is_dir() and os.access(existing, os.R_OK | os.W_OK | os.X_OK)
     return Check(name, ok, str(folder) if ok else f"{folder} cannot be written; run: {remedy}")
+
+
+def _reader(encoder: Encoder, settings: Settings) -> str:
+    if reader_for(encoder, settings) is None:
+        return "not used: the settings say so, or name another encoder than its own"
+    return "opens"
 
 
 def _index(index_dir: Path, open_encoder: Callable[[], Encoder] | None) -> Check:

@@ -11,6 +11,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,8 +19,10 @@ import pytest
 
 from rag import doctor
 from rag.cli import main
-from rag.encoding import HashingEncoder
+from rag.encoding import EncoderCard, HashingEncoder
 from rag.errors import UserError
+from rag.exporting import BUNDLED_SHA256
+from rag.settings import Settings
 from rag.versions import CHUNK_VECTORS, IndexFolder
 from rag.watching import follow
 from tests.conftest import REPOSITORY
@@ -133,6 +136,33 @@ def test_doctor_names_what_is_not_well(run: Run, folder: Path, tmp_path: Path) -
     report = json.loads(out)
     assert {check["name"]: check["ok"] for check in report["checks"]}["index"]
     assert code == (0 if report["ok"] else 1)
+
+
+class _Bundled(HashingEncoder):
+    """Gives itself out as the encoder that the reader goes with."""
+
+    @property
+    def card(self) -> EncoderCard:
+        return replace(super().card, sha256=BUNDLED_SHA256)
+
+
+def test_doctor_looks_at_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged one is named with what mends it; one that is not used is no matter."""
+
+    def damaged(_trained: bytes, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "encoder.json").write_text('{"model_sha256": ""}')
+        (folder / "model.onnx").write_text("cut off")
+
+    monkeypatch.setattr("rag.adapting._export", damaged)
+    for settings, encoder, ok, said in (
+        (Settings(cache_dir=tmp_path), _Bundled, False, "damaged. Delete that folder"),
+        (Settings(cache_dir=tmp_path, reader=False), _Bundled, True, "not used"),
+        (Settings(cache_dir=tmp_path), HashingEncoder, True, "not used"),
+    ):
+        checks = {check.name: check for check in doctor.examine(tmp_path / "index", settings, encoder, 7860)}
+        assert checks["encoder"].ok
+        assert (checks["reader"].ok, said in checks["reader"].said) == (ok, True)
 
 
 def test_doctor_looks_at_every_dependency() -> None:
