@@ -46,7 +46,7 @@ def main() -> None:
         for question in questions.questions:
             if not question.facets:
                 continue
-            query = understand(question.text, (), encoder, analyzer)
+            query = understand(question.text, question.history, encoder, analyzer)
             dense = [chunk for chunk, _ in index.chunk_vectors.search(query.vector, _DEPTH, None)]
             keyword = [chunk for chunk, _ in index.store.search(query.stems, _DEPTH, None)]
             ways = {"cosine": dense, "BM25": keyword, "reciprocal ranks of both": _fused(dense, keyword)}

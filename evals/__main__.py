@@ -184,7 +184,7 @@ def _run(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
         limit=given.limit, own_documents=given.own_documents, notify=progress,
     )  # fmt: skip
     progress.done()
-    path = given.out or RESULTS / _file_name(given.set, pairs, given.limit, given.own_documents)
+    path = given.out or RESULTS / _file_name(given, pairs)
     runs.save(done, path)
     if given.summary:
         runs.save_summary(done, given.summary)
@@ -193,11 +193,11 @@ def _run(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
     return 0
 
 
-def _file_name(name: str, pairs: dict[str, object], limit: int | None, own_documents: bool) -> str:
-    """Says what is not the default, so that no run takes the place of another."""
-    parts = [name, *(f"{k}={v}" for k, v in sorted(pairs.items()))]
-    parts += [f"limit={limit}"] if limit else []
-    parts += ["own-documents"] if own_documents else []
+def _file_name(given: argparse.Namespace, pairs: dict[str, object]) -> str:
+    """Says what is not the default, so that no run of what lies in one folder takes the place of another."""
+    asked = {"format": given.format, "limit": given.limit, "qrels": given.qrels}
+    parts = [given.set, *(f"{k}={v}" for k, v in sorted(pairs.items())), *(f"{k}={v}" for k, v in asked.items() if v)]
+    parts += ["own-documents"] if given.own_documents else []
     return "".join(c if c.isalnum() or c in "=.-_," else "-" for c in ",".join(parts)) + ".json"
 
 

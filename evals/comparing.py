@@ -73,7 +73,7 @@ class Change:
     """Questions that have it in both."""
     effect: Effect
     p_holm: float
-    """The effect's p after Holm's correction, over the main measures of the set or over all others."""
+    """The effect's p after Holm's correction, over its family: see `_family`."""
 
     @property
     def verdict(self) -> str:
@@ -99,23 +99,20 @@ class Comparison:
     notes: tuple[str, ...]
     """What differs between the runs, and what limits the comparison."""
     changes: tuple[Change, ...]
-    """Every measure that both have; the main ones of the set first."""
+    """Every measure of single questions or of the confidence that both have; the main ones of the set first."""
 
 
-def compare(a: Run, b: Run, only: Sequence[str] | None = None) -> Comparison:
-    """Hold two runs of one question set against each other; `only` limits it to these measures.
-
-    Raises UserError where they have no question in common.
-    """
+def compare(a: Run, b: Run) -> Comparison:
+    """Hold two runs of one question set against each other. Raises UserError where they have no question in common."""
     pairs = pair(a, b)
     found: list[tuple[Paired, Effect]] = []
     for name in names(a):
-        both = paired(name, pairs) if only is None or name in only else None
+        both = paired(name, pairs)
         effect = both and both.effect()
         if both and effect:
             found.append((both, effect))
-    main = [both.measure in scoring.MAIN[Format(a.identity.format)] for both, _ in found]
-    corrected = _corrected([effect.p for _, effect in found], main)
+    families = [_family(both.measure, Format(a.identity.format)) for both, _ in found]
+    corrected = _corrected([effect.p for _, effect in found], families)
     changes = [
         Change(both.measure, both.value(both.a) or 0.0, both.value(both.b) or 0.0, len(both.a), effect, p)
         for (both, effect), p in zip(found, corrected, strict=True)
@@ -123,12 +120,24 @@ def compare(a: Run, b: Run, only: Sequence[str] | None = None) -> Comparison:
     return Comparison(a, b, tuple(pairs), tuple(_notes(a, b, len(pairs))), tuple(changes))
 
 
-def _corrected(p: Sequence[float], main: Sequence[bool]) -> list[float]:
-    """Holm's correction over the main measures, and over the others: looking at more of these costs those nothing."""
-    families = {
-        kind: iter(statistics.holm([v for v, m in zip(p, main, strict=True) if m is kind])) for kind in (True, False)
+def _family(measure: str, format: Format) -> str:
+    """What a measure is corrected with: the main ones of a set, those of the confidence, or all others.
+
+    So looking at more of the others costs the main ones nothing. Those of the confidence are tested with fewer
+    randomisations, too few to be told from chance among many others.
+    """
+    if measure in scoring.MAIN[format]:
+        return "main"
+    return "confidence" if measure in scoring.CURVES else "other"
+
+
+def _corrected(p: Sequence[float], families: Sequence[str]) -> list[float]:
+    """Holm's correction within each family."""
+    corrected = {
+        family: iter(statistics.holm([v for v, f in zip(p, families, strict=True) if f == family]))
+        for family in set(families)
     }
-    return [next(families[kind]) for kind in main]
+    return [next(corrected[family]) for family in families]
 
 
 def pair(a: Run, b: Run) -> list[Pair]:

@@ -1,8 +1,9 @@
 """Fit the confidence: `python -m evals.fitting --data DIR [SET …]` writes rag/confidence.json.
 
 A logistic regression over the features of `rag.confidence`, on question sets that say whether they are
-answered. Each set weighs the same, whatever its size. What is printed and kept in the file was measured by
-cross-validation: five folds, and with each set left out in turn, which is what a new corpus may expect.
+answered; of a set that is divided, on the questions to tune on. Each set weighs the same, whatever its size.
+What is printed and kept in the file was measured by cross-validation: five folds, and with each set left out
+in turn, which is what a new corpus may expect.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ Values = NDArray[np.float64]
 def gather(name: str, data: Path | None, limit: int, settings: Settings) -> tuple[dict[str, Values], NDArray[np.bool_]]:
     """For each way of answering (a key of WAYS) its features, one row a question, and whether each is answered."""
     questions = benchmarks.limited(benchmarks.load(name, data), limit)
-    labelled = [question for question in questions.questions if question.answerable is not None]
+    labelled = [q for q in questions.questions if q.answerable is not None and q.split != "test"]
     encoder = open_encoder(settings.encoder, settings.cache_dir)
     analyzer = Analyzer()
     found = {}

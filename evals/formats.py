@@ -10,10 +10,11 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from evals.gold import Facet, Format, Question, Stretch, load_documents
+from evals.gold import Facet, Format, Question, Stretch, load_documents, unique
 from evals.reading import Row, parse_object, read_lines, read_text
 from rag.errors import UserError
 from rag.records import Document, Source
@@ -142,12 +143,20 @@ def _squad(path: Path, _: str | None) -> Loaded:
                             id=qa.text("id"),
                             text=qa.text("question"),
                             facets=(Facet("answer", stretches),) if stretches else (),
-                            relevant={name: 1} if stretches else {},
                             answerable=bool(stretches),
                             own=(document.id,),
                         )
                     )
-    return documents, questions, left_out
+    return documents, _with_relevant(questions, documents), left_out
+
+
+def _with_relevant(questions: Sequence[Question], documents: Sequence[Named]) -> list[Question]:
+    """Questions whose relevant documents are those with gold, under every name that their text has in the set."""
+    names = unique(documents)[1]
+    return [
+        replace(q, relevant={name: 1 for facet in q.facets for s in facet.any_of for name in names[s.document]})
+        for q in questions
+    ]
 
 
 def _chroma(path: Path, _: str | None) -> Loaded:
@@ -235,24 +244,26 @@ def _clapnq(path: Path, _: str | None) -> Loaded:
                 s: None for output in _list(row, "output") for s in output.texts("selected_sentences", []) if s.strip()
             }
             places = [
-                next(((name, Stretch(d.id, at, at + len(s))) for name, d in own if (at := d.text.find(s)) >= 0), None)
+                next((Stretch(d.id, at, at + len(s)) for _, d in own if (at := d.text.find(s)) >= 0), None)
                 for s in sentences
             ]
             found = [place for place in places if place is not None]
             if len(found) < len(sentences):
                 left_out["questions with a gold sentence that is not in their passage"] += 1
                 continue
+            if not found and any(output.text("answer", "").strip() for output in _list(row, "output")):
+                left_out["questions with an answer for which no sentence was selected"] += 1
+                continue
             questions.append(
                 Question(
                     id=row.text("id"),
                     text=row.text("input"),
-                    facets=tuple(Facet(f"sentence {i}", (stretch,)) for i, (_, stretch) in enumerate(found, start=1)),
-                    relevant={name: 1 for name, _ in found},
+                    facets=tuple(Facet(f"sentence {i}", (stretch,)) for i, stretch in enumerate(found, start=1)),
                     answerable=bool(found),
                     own=tuple(document.id for _, document in own),
                 )
             )
-    return documents, questions, left_out
+    return documents, _with_relevant(questions, documents), left_out
 
 
 def _list(row: Row, key: str) -> list[Row]:

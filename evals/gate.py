@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evals import comparing, scoring, statistics
+from evals.comparing import Paired
 from evals.gold import Format
 from evals.runs import Run
 from rag.errors import UserError
@@ -40,11 +41,17 @@ def judge(baseline: Run, now: Run) -> list[Verdict]:
             "The baseline was taken with other questions, gold or documents. "
             "Take it again with: python -m evals run seeds --out evals/results/baseline.json"
         )
+    if baseline.identity.own_documents != now.identity.own_documents:
+        raise UserError("The baseline was taken with --own-documents. Take it again without.")
     pairs = comparing.pair(baseline, now)
     if len(pairs) < len(baseline.outcomes):
         raise UserError(f"{len(baseline.outcomes) - len(pairs)} questions of the baseline were not taken any more.")
-    main = [comparing.paired(name, pairs) for name in scoring.MAIN[Format(now.identity.format)]]
-    found = [both for both in main if both is not None]
+    found: list[Paired] = []
+    for name in scoring.MAIN[Format(now.identity.format)]:
+        both = comparing.paired(name, pairs)
+        if both is None:
+            raise UserError(f"The measure {name!r} is missing from the baseline or from the run: it cannot be judged.")
+        found.append(both)
     corrected = statistics.holm([both.p_worse() for both in found])
     verdicts: list[Verdict] = []
     for both, p in zip(found, corrected, strict=True):

@@ -21,6 +21,7 @@ from rag.records import Document
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "seeds"
 SEED_QUESTIONS = Path(__file__).resolve().parent / "questions" / "seeds.jsonl"
+KINDS = ("fact", "facets", "cross-document", "paraphrase", "careless", "follow-up", "unanswerable")
 DRAFT = "draft"
 """The key of a line that an evaluator has yet to confirm: it is never scored."""
 _MAX_BYTES = 1 << 30
@@ -193,14 +194,22 @@ def _wrong(row: Row, texts: Mapping[str, str]) -> Iterable[str]:
         yield "the question is empty"
     if row.text("split") not in ("tune", "test"):
         yield f"its split is {row.text('split')!r}; it must be 'tune' or 'test'"
-    if not row.text("kind"):
-        yield "its kind is empty; evals/questions/README.md lists the kinds"
+    kind, history = row.text("kind"), row.texts("history")
+    if kind not in KINDS:
+        yield f"its kind is {kind!r}; it must be one of {', '.join(KINDS)}"
+    if bool(history) != (kind == "follow-up"):
+        yield "a question has a history if its kind is 'follow-up', and only then"
     facets = row.rows("gold")
-    if bool(facets) == (row.text("kind") == "unanswerable"):
+    if bool(facets) == (kind == "unanswerable"):
         yield "a question has gold unless its kind is 'unanswerable'"
+    if row.flag("near_miss", False) and kind != "unanswerable":
+        yield "it is a near miss, so its kind must be 'unanswerable'"
+    if kind == "unanswerable" and not facets and not row.text("note", "").strip():
+        yield "its note is empty; say there why the documents do not answer it"
     for facet in facets:
+        label = facet.text("facet")
         if not facet.items("any_of"):
-            yield f"facet {facet.text('facet')!r} names no stretch"
+            yield f"facet {label!r} names no stretch"
         for stretch in facet.rows("any_of"):
             path, start, end, gold = (
                 stretch.text("path"),

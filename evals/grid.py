@@ -149,12 +149,15 @@ def chosen_measures(run: Run, measures: Sequence[str]) -> list[str]:
 
 
 def against_reference(cells: Sequence[Cell], measures: Sequence[str] = ()) -> list[CellChange]:
-    """Every other cell's measures against the first cell's. Raises UserError for a measure that no cell has."""
+    """Every other cell's measures against the first cell's, without the questions kept to test what is chosen.
+
+    Raises UserError for a measure that no cell has.
+    """
     reference = cells[0].run
     chosen = chosen_measures(reference, measures)
     found: list[tuple[Cell, Paired, Effect]] = []
     for cell in cells[1:]:
-        pairs = comparing.pair(reference, cell.run)
+        pairs = [pair for pair in comparing.pair(reference, cell.run) if pair[0].split != "test"]
         for measure in chosen:
             both = comparing.paired(measure, pairs)
             effect = both and both.effect()

@@ -94,8 +94,12 @@ def _moved(name: str, pairs: Sequence[Pair]) -> Iterator[str]:
 
 
 def grid(cells: Sequence[Cell], changes: Sequence[CellChange], measures: Sequence[str]) -> Iterator[str]:
-    """Every cell with its measures, and how sure it is that it differs from the reference."""
+    """Every cell with its measures, and how sure it is that it differs from the reference.
+
+    Of a set that is divided, over the questions to tune on alone: those to test on are for what is chosen.
+    """
     reference = cells[0]
+    group = "split tune" if "split tune" in reference.run.aggregates else "all"
     varied = [key for key in reference.values if len({str(cell.values[key]) for cell in cells}) > 1]
     rows = [[", ".join(varied) or "settings", *(column for name in measures for column in (name, "p (Holm)"))]]
     for cell in cells:
@@ -103,9 +107,10 @@ def grid(cells: Sequence[Cell], changes: Sequence[CellChange], measures: Sequenc
         by_measure = {change.paired.measure: change for change in changes if change.cell is cell}
         for name in measures:
             change = by_measure.get(name)
-            row += [estimate(cell.run.aggregates["all"].get(name)), p_value(change.p_holm) if change else "-"]
+            row += [estimate(cell.run.aggregates[group].get(name)), p_value(change.p_holm) if change else "-"]
         rows.append(row)
-    yield f"{reference.run.identity.set}: {len(cells)} cells; the first is what the others are tested against"
+    of = "" if group == "all" else ", on the questions to tune on"
+    yield f"{reference.run.identity.set}: {len(cells)} cells{of}; the first is what the others are tested against"
     yield from left_out(reference.run)
     yield from table(rows)
 

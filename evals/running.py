@@ -22,7 +22,7 @@ from rag.assistant import Assistant
 from rag.building import build
 from rag.cache import EmbeddingCache
 from rag.encoding import Encoder, EncoderCard, Matrix, Progress, Vector
-from rag.errors import QuestionError
+from rag.errors import QuestionError, UserError
 from rag.index import Index
 from rag.records import Passage
 from rag.settings import Settings
@@ -106,6 +106,8 @@ def run(
     `limit` is only noted: `questions` are all asked. Raises BuildError and whatever the assistant raises.
     """
     plan = PLANS[questions.format]
+    if own_documents and not all(question.own for question in questions.questions if question.answerable is not False):
+        raise UserError(f"Not all questions of {questions.name} name their documents. Run it without --own-documents.")
     own_documents = own_documents or plan.own_documents
     outcomes: list[Outcome] = []
     rankings: dict[str, tuple[str, ...]] = {}

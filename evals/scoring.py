@@ -20,6 +20,9 @@ CURVES: dict[str, Callable[[measures.Confidences, measures.Labels], float | None
     "calibration_error": measures.calibration_error,
 }
 """Measures of the confidence over all questions that are known to be answerable or not."""
+BIASED = frozenset({"calibration_error"})
+"""Curves without an interval: chance in the bins raises the error of a sample, and of a resample once more, so that a
+bootstrap's interval need not even hold the value."""
 POOLED = {
     "passages.facet_recall": "passages.facet_recall.pooled",
     "quotes.facet_recall": "quotes.facet_recall.pooled",
@@ -28,7 +31,7 @@ POOLED = {
 }
 """Measures that are also averaged over all gold facets instead of over questions."""
 LOWER_IS_BETTER = frozenset({"false_answer", "false_abstention", "aurc", "calibration_error"})
-NEITHER_IS_BETTER = frozenset({"quote_words", "quote_words.median", "chunks.precision_omega"})
+NEITHER_IS_BETTER = frozenset({"quote_words", "chunks.precision_omega"})
 MAIN: dict[Format, tuple[str, ...]] = {
     Format.SEEDS: ("passages.facet_recall", "quotes.covered", "false_answer", "false_abstention"),
     Format.BEIR: ("nDCG@10", "R@100"),
@@ -148,7 +151,7 @@ def _estimates(outcomes: Sequence[Outcome], *, curves: bool) -> dict[str, Estima
         for name, measure in CURVES.items():
             # Without both kinds of question these say nothing of whether the confidence tells them apart.
             if 0 < answerable.sum() < len(answerable):
-                found[name] = statistics.curve(measure, confidence, answerable)
+                found[name] = statistics.curve(measure, confidence, answerable, interval=name not in BIASED)
     return {name: estimate for name, estimate in found.items() if estimate is not None}
 
 

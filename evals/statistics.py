@@ -79,8 +79,10 @@ def median(values: Values) -> Estimate | None:
     return _bootstrap(middle, (values,))
 
 
-def curve(measure: Callable[..., float | None], *samples: NDArray[np.generic]) -> Estimate | None:
-    """A measure over whole samples, such as AUROC, with its percentile bootstrap interval.
+def curve(
+    measure: Callable[..., float | None], *samples: NDArray[np.generic], interval: bool = True
+) -> Estimate | None:
+    """A measure over whole samples, such as AUROC, with its percentile bootstrap interval unless it shall have none.
 
     Resamples in which the measure has no value are passed over. None where it has none at all.
     """
@@ -88,6 +90,8 @@ def curve(measure: Callable[..., float | None], *samples: NDArray[np.generic]) -
     if value is None:
         return None
     n = len(samples[0])
+    if not interval:
+        return Estimate(value, None, None, n)
     rng = np.random.default_rng(SEED)
     drawn = (measure(*(s[rows] for s in samples)) for rows in rng.integers(0, n, (CURVE_RESAMPLES, n)))
     seen = [v for v in drawn if v is not None]

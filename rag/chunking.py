@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
 import tiktoken
@@ -48,7 +49,8 @@ def chunk(
     """Cut a text into chunks of whole segments.
 
     Each chunk has about `max_tokens` at most by `count_tokens` (the counts of its segments are added up), and
-    never more than `max_encoder_tokens` by `count_encoder_tokens`; only a segment that alone is longer is cut.
+    never more than `max_encoder_tokens` by `count_encoder_tokens`: a chunk that is longer is divided between segments,
+    and only a segment that alone is longer is cut.
     Spans are in order and do not overlap; between them lies nothing but white space.
     """
     pieces = [part for segment in segments for part in _fit(text, segment, max_tokens, count_tokens)]
@@ -58,13 +60,25 @@ def chunk(
     splitter = _SegmentSplitter(
         [text[piece.start : end] for piece, end in zip(pieces, ends, strict=True)], max_tokens, count_tokens
     )
+    starts = [piece.start for piece in pieces]
     found: list[Span] = []
     position = 0
     for chunk_text in splitter.split_text(text):
         start = text.index(chunk_text, position)  # exact: only white space lies between chunks
         position = start + len(chunk_text)
-        found.extend(_fit(text, Span(start, position), max_encoder_tokens, count_encoder_tokens))
+        found.extend(_divided(text, Span(start, position), starts, max_encoder_tokens, count_encoder_tokens))
     return found
+
+
+def _divided(text: str, span: Span, starts: Sequence[int], limit: int, count: TokenCounter) -> list[Span]:
+    """The span, divided at the start nearest its middle until each part is within the limit; what has none is cut."""
+    inner = starts[bisect_right(starts, span.start) : bisect_left(starts, span.end)]
+    if not inner or count(text[span.start : span.end]) <= limit:
+        return _fit(text, span, limit, count)
+    middle = (span.start + span.end) // 2
+    at = min(inner, key=lambda start: abs(start - middle))
+    halves = (strip(text, Span(span.start, at)), strip(text, Span(at, span.end)))
+    return [part for half in halves if half is not None for part in _divided(text, half, starts, limit, count)]
 
 
 def _fit(text: str, span: Span, limit: int, count: TokenCounter) -> list[Span]:

@@ -10,7 +10,7 @@ from rag.records import AnchorKind, Document, Span
 from rag.segmenting import segments
 from rag.terms import Analyzer
 
-FORMAT = 3
+FORMAT = 4
 """Changes whenever the same document would be prepared differently, so that indexes are built anew."""
 
 
@@ -59,7 +59,7 @@ def prepare(
             segment = all_segments[i]
             mine.append(Span(max(segment.start, span.start), min(segment.end, span.end)))
             if segment.end > span.end:
-                break  # cut by the encoder's limit: the rest belongs to the next chunk
+                break  # cut where it alone is over a limit: the rest belongs to the next chunk
             i += 1
         inside.append(tuple(mine))
     text = document.text

@@ -20,9 +20,12 @@ MIN_WORDS = 8
 """A quote shorter than this takes the better of its neighbours along."""
 _REPEATED = 0.7
 """Share of words in common from which a quote repeats one shown before."""
-_FILLER = re.compile(r"(?:[Uu][hm]|[Ee]rm|[Mm]hm|ah|oh)(?:[\s,.]+|\Z)")
-"""In small letters or at the beginning of a sentence: ER is a ward, and Oh and Ah are names."""
-_TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|um|erm|mhm)\Z")
+_FILLER = re.compile(r"(?:[Uu]h|[Ee]rm|[Mm]hm|ah|oh)(?:[\s,.]+|\Z)|[Uu]m[,.]\s*")
+"""In small letters or at the beginning of a sentence: ER is a ward, and Oh and Ah are names. "Um" begins a clause in
+German and Portuguese, though not before a comma."""
+_ENGLISH_FILLER = re.compile(rf"{_FILLER.pattern}|[Uu]m(?:\s+|\Z)")
+_TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|erm|mhm)\Z")
+_ENGLISH_TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|um|erm|mhm)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,7 @@ def select_quotes(retrieved: Retrieved, max_quotes: int, rules: QuoteRules = ONE
         document = retrieved.passages[run.passage].document
         inside = retrieved.inside[run.passage]
         span = Span(inside[run.first].span.start, inside[run.last].span.end)
-        if document.source.language.partition("-")[0] in ("", "en"):  # "um" is a word in German and Portuguese
-            span = _without_fillers(document.text, span)
+        span = _without_fillers(document.text, span, document.source.language.partition("-")[0])
         quotes.append(Quote(document, span.start, span.end, max(0.0, min(1.0, run.score / best))))
     return tuple(quotes)
 
@@ -150,11 +152,14 @@ def _length(inside: Sequence[ScoredSegment], first: int, last: int, document: Do
     return word_count(document.text[inside[first].span.start : inside[last].span.end])
 
 
-def _without_fillers(text: str, span: Span) -> Span:
-    """The span without "uh" and "um" at its ends."""
+def _without_fillers(text: str, span: Span, language: str) -> Span:
+    """The span without "uh" and "um" at its ends, where its language is English or not known."""
+    if language not in ("", "en"):
+        return span
+    filler, trailing = (_ENGLISH_FILLER, _ENGLISH_TRAILING_FILLER) if language else (_FILLER, _TRAILING_FILLER)
     start, end = span
-    while match := _FILLER.match(text, start, end):
+    while match := filler.match(text, start, end):
         start = match.end()
-    while match := _TRAILING_FILLER.search(text[start:end]):
+    while match := trailing.search(text[start:end]):
         end = start + match.start()
     return Span(start, end) if start < end else span

@@ -46,7 +46,8 @@ class Weights:
     reply: float = 0.3
     """Share of a question's score that its reply takes over."""
     focus: float = 8.0
-    """How much more of it a segment of the reply takes over, times its cosine with what is asked about the subject."""
+    """For a question with a focus: what a segment of the reply has instead of a score of its own, as a multiple of the
+    question's score times the segment's cosine with the focus. 0 leaves it its own."""
     carry: float = 0.3
     """Share of the scores before it that a segment takes over, for questions that ask for several things."""
     fade: float = 0.9
@@ -132,7 +133,7 @@ def score_segments(
     own = chunk_score[owner] + weights.own_cosine * _by_best(cosine) + weights.coverage * trust * _by_best(coverage)
 
     inherited = _replies(index, documents, spans, adjoining, asking, np.where(cosine >= _ASKS_THE_SAME, own, 0.0))
-    if query.focus is not None and inherited.any():
+    if weights.focus and query.focus is not None and inherited.any():
         # A reply takes the subject as given: what counts in it is what is asked about the subject.
         nearness = np.clip(index.segment_vectors.products(query.focus, numbers), 0.0, None)
         own = np.where(inherited > 0, weights.focus * nearness * inherited, own)

@@ -22,11 +22,13 @@ _MIN_BROKEN_LINE = 20
 """Characters a line must have before a blank line to count as broken off."""
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
-_WORD = re.compile(r"\S+")
 _CLOSERS = "\"'”’»)]}*_"
 _OPENERS = "\"'“‘«([{*_#-–—•"
 _ENDERS = ".!?…"
 _WIDE_ENDERS = "。！？"
+UNSPACED_SCRIPTS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Scripts written without spaces between words, as in a character class."""
+_WORD = re.compile(rf"[{UNSPACED_SCRIPTS}]{{1,2}}[^\w\s]*|[^\s{UNSPACED_SCRIPTS}]+")
 _MARKS = re.compile(
     f"(?P<wide>[{_WIDE_ENDERS}][{_WIDE_ENDERS}」』）{re.escape(_CLOSERS)}]*)|[{_ENDERS}][{_ENDERS}{re.escape(_CLOSERS)}]*"
 )
@@ -175,10 +177,10 @@ def _clauses(text: str, sentence: Span) -> list[Span]:
     Dynamic programming over the words: the division whose clauses are nearest to the target length and
     whose cuts fall at the strongest pauses. Time is words x MAX_WORDS.
     """
-    n = word_count(text[sentence.start : sentence.end])
+    words = [Span(*match.span()) for match in _WORD.finditer(text, sentence.start, sentence.end)]
+    n = len(words)
     if n <= MAX_WORDS:
         return [sentence]
-    words = [Span(*match.span()) for match in _WORD.finditer(text, sentence.start, sentence.end)]
     tokens = [text[w.start : w.end] for w in words]
     pause = [0.0, *(_pause(*tokens[i - 1 : i + 2]) for i in range(1, n)), 0.0]  # before word i; 0 at both ends
     best = [0.0] * (n + 1)
@@ -205,9 +207,9 @@ def _pause(before: str, after: str, then: str = "") -> float:
     """
     left = before.lower().strip("".join(_CLOSERS + _OPENERS) + ",;:.")
     right = after.lower().strip("".join(_CLOSERS + _OPENERS) + ",;:.")
-    if before[-1] in ";:—" or before[-1] in _ENDERS:
+    if before[-1] in ";:—；：" or before[-1] in _ENDERS:
         return 1.0
-    if before[-1] == ",":
+    if before[-1] in ",，、":
         return 0.7 if right in _CONNECTIVES else 0.45
     if left in _LEANING:
         return -1.5
@@ -245,5 +247,5 @@ def strip(text: str, span: Span) -> Span | None:
 
 
 def word_count(text: str) -> int:
-    """Words separated by white space."""
-    return len(text.split())
+    """Words separated by white space; in a script written without any, two characters count as one."""
+    return sum(1 for _ in _WORD.finditer(text))

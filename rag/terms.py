@@ -15,12 +15,13 @@ from functools import lru_cache
 
 import Stemmer
 
-_UNSPACED_SCRIPTS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-"""Scripts written without spaces: each character is indexed with its neighbour."""
-_UNSPACED = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
+from rag.segmenting import UNSPACED_SCRIPTS
+
+_UNSPACED = re.compile(f"[{UNSPACED_SCRIPTS}]+")
+"""Each of its characters is indexed with its neighbour."""
 # Words joined by an inner apostrophe or a decimal point or comma stay whole: "don't", "2.44", "15,152".
-_LETTER = rf"(?:(?![{_UNSPACED_SCRIPTS}])[^\W\d_])"
-_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[{_UNSPACED_SCRIPTS}]+|{_LETTER}+(?:['’]{_LETTER}+)*")
+_LETTER = rf"(?:(?![{UNSPACED_SCRIPTS}])[^\W\d_])"
+_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[{UNSPACED_SCRIPTS}]+|{_LETTER}+(?:['’]{_LETTER}+)*")
 
 STOP_WORDS = frozenset(
     """

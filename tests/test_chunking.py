@@ -70,6 +70,16 @@ def test_chunks_hold_whole_segments(seed_documents: tuple[Document, ...]) -> Non
         assert {span.end for span in found} <= {span.end for span in inside}
 
 
+def test_a_chunk_too_long_for_the_encoder_is_divided_between_segments(seed_documents: tuple[Document, ...]) -> None:
+    """Where every segment fits, none is cut, however little of a chunk the encoder reads."""
+    for document in seed_documents:
+        inside = segments(document.text)
+        found = chunks(document.text, 254, HashingEncoder(max_tokens=100))
+        assert len(found) > len(chunks(document.text, 254, HashingEncoder(max_tokens=10_000)))
+        assert {span.start for span in found} <= {span.start for span in inside}
+        assert {span.end for span in found} <= {span.end for span in inside}
+
+
 def test_special_token_text_is_plain_text() -> None:
     """A document that writes "<|endoftext|>" is counted and kept as those characters."""
     assert COUNT("<|endoftext|>") > 1

@@ -69,5 +69,19 @@ def test_nothing_found_is_nothing_quoted() -> None:
     ],
 )
 def test_hesitations_at_the_ends_are_left_out_and_words_like_them_are_not(said: str, quoted: str) -> None:
-    start, end = _without_fillers(f"before. {said} after", Span(8, 8 + len(said)))
+    start, end = _without_fillers(f"before. {said} after", Span(8, 8 + len(said)), "en")
     assert f"before. {said} after"[start:end] == quoted
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "quoted"),
+    [
+        ("", "Um die Förderung zu erhalten", "Um die Förderung zu erhalten"),
+        ("de", "Um, äh, die Förderung", "Um, äh, die Förderung"),
+        ("", "Um, uh the budgets shrank uh", "the budgets shrank"),
+        ("", "und kommt um", "und kommt um"),
+    ],
+)
+def test_um_is_a_word_where_the_language_may_have_it(language: str, said: str, quoted: str) -> None:
+    start, end = _without_fillers(said, Span(0, len(said)), language)
+    assert said[start:end] == quoted

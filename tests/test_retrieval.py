@@ -15,6 +15,7 @@ from rag.conversation import understand
 from rag.encoding import HashingEncoder
 from rag.index import Index
 from rag.retrieval import Retrieved, retrieve
+from rag.scoring import RANKING
 from rag.settings import Settings
 from rag.terms import Analyzer
 from rag.versions import IndexFolder
@@ -65,6 +66,21 @@ def test_repeated_passages_are_shown_once(tmp_path: Path) -> None:
     texts = [" ".join(p.text.split()) for p in retrieve(index, query, 9, characters=40).passages]
     index.close()
     assert sum(text == "The toll of the harbour was two crowns." for text in texts) == 1
+
+
+def test_a_search_finds_a_reply_by_its_own_chunk(tmp_path: Path) -> None:
+    """Where the documents ask the reader's question, a search scores the reply to it no less for that."""
+    asked = "What hurdles do provincial governments face?"
+    (tmp_path / "talk.txt").write_text(f"{asked} Budgets are stretched everywhere. Few dare to take risks.")
+    build_corpus([tmp_path / "talk.txt"], tmp_path / "index", Settings(), HashingEncoder)
+    index = Index.open(IndexFolder(tmp_path / "index").live())
+    query = understand(asked, (), HashingEncoder(), Analyzer())
+    assert query.focus is not None
+    (inside,) = retrieve(index, query, 5, characters=1200, weights=RANKING).inside
+    index.close()
+    assert [segment.asks for segment in inside] == [True, False, False]
+    assert len({segment.score for segment in inside}) == 1
+    assert inside[0].score > 0
 
 
 def test_retrieval_is_the_same_each_time(hashing_index: Index) -> None:

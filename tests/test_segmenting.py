@@ -33,6 +33,20 @@ def test_no_segment_goes_across_a_cut(text: str, cuts: list[int]) -> None:
     assert_no_cut(found, cuts)
 
 
+def test_words_of_unspaced_scripts_are_counted() -> None:
+    """Two characters of a script without spaces are a word, with the marks after them."""
+    assert word_count("the  GDP\nof 2023") == 4
+    assert word_count("数字经济，发展快。") == 4
+    assert word_count("中国GDP增长 5%") == 4
+
+
+def test_a_long_chinese_sentence_is_divided_at_its_commas() -> None:
+    sentence = "，".join(["各省政府面临预算不足的问题"] * 12) + "。"
+    found = [sentence[a:b] for a, b in segments(sentence)]
+    assert len(found) > 1
+    assert all(part[-1] in "，。" for part in found)
+
+
 @given(texts())
 def test_long_sentences_are_cut_into_quotable_clauses(text: str) -> None:
     """No segment has more words than can be quoted."""

@@ -112,9 +112,14 @@ def test_help_is_quick_and_silent() -> None:
 
 
 def test_a_run_s_file_name_says_what_is_not_the_default() -> None:
-    """No run takes the place of another."""
-    from evals.__main__ import _file_name
+    """No run of what lies in one folder takes the place of another."""
+    from evals.__main__ import _file_name, _pairs, _parser
 
-    assert _file_name("seeds", {}, None, False) == "seeds.json"
-    name = _file_name("beir/mine", {"passages": "3", "encoder": "a/b"}, 50, True)
-    assert name == "beir-mine,encoder=a-b,passages=3,limit=50,own-documents.json"
+    def name(*options: str) -> str:
+        given = _parser().parse_args(["run", *options])
+        return _file_name(given, _pairs(given.settings))
+
+    assert name("seeds") == "seeds.json"
+    changed = name("beir/mine", "--set", "passages=3", "--set", "encoder=a/b", "--limit", "50", "--qrels", "dev")
+    assert changed == "beir-mine,encoder=a-b,passages=3,limit=50,qrels=dev.json"
+    assert name("mine", "--format", "squad", "--own-documents") == "mine,format=squad,own-documents.json"

@@ -103,7 +103,7 @@ def test_a_marked_answer_becomes_a_draft_and_once_confirmed_gold(
     told = capsys.readouterr()
     assert told.err == "2 questions, 2 of them drafts to confirm, 5 problems\n"
     assert f"{liked['id']}: it is a draft" in told.out
-    assert f"{disliked['id']}: its kind is empty" in told.out
+    assert f"{disliked['id']}: its kind is ''" in told.out
     with pytest.raises(UserError, match="it is a draft"):
         load_seeds(drafts, documents)
 

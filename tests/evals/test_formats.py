@@ -174,11 +174,11 @@ def test_qmsum_gold_is_what_the_turns_of_the_spans_say(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("as_text", [False, True])
 def test_clapnq_gold_is_the_selected_sentences(tmp_path: Path, as_text: bool) -> None:
-    """Passages may stand as a list or as JSON within a text; without a selected sentence it is unanswerable."""
+    """Passages may stand as a list or as JSON within a text; without sentence and answer it is unanswerable."""
 
-    def row(name: str, selected: list[list[str]]) -> dict[str, object]:
+    def row(name: str, selected: list[list[str]], answer: str = "") -> dict[str, object]:
         passages = [{"title": "Metals", "text": f"Tin is soft . Copper is {name} . Iron rusts .", "sentences": []}]
-        outputs = [{"answer": "", "selected_sentences": chosen, "meta": {}} for chosen in selected]
+        outputs = [{"answer": answer, "selected_sentences": chosen, "meta": {}} for chosen in selected]
         return {
             "id": name,
             "input": f"is {name} copper",
@@ -190,13 +190,28 @@ def test_clapnq_gold_is_the_selected_sentences(tmp_path: Path, as_text: bool) ->
         tmp_path / "answerable.jsonl",
         [row("red", [["Tin is soft .", "Copper is red ."], ["Tin is soft ."]]), row("x", [["Gone ."]])],
     )
-    _lines(tmp_path / "unanswerable.jsonl", [row("green", [[]])])
+    _lines(tmp_path / "unanswerable.jsonl", [row("green", [[]]), row("dear", [[]], "It is dear .")])
     questions = load("clapnq", tmp_path)
     red, green = questions.questions
     assert [_words(questions, facet.any_of[0]) for facet in red.facets] == ["Tin is soft .", "Copper is red ."]
     assert (red.answerable, dict(red.relevant)) == (True, {"red-1": 1})
     assert (green.answerable, dict(green.relevant), green.facets) == (False, {}, ())
-    assert questions.left_out == {"questions with a gold sentence that is not in their passage": 1}
+    assert questions.left_out == {
+        "questions with a gold sentence that is not in their passage": 1,
+        "questions with an answer for which no sentence was selected": 1,
+    }
+
+
+def test_a_text_with_several_names_is_relevant_under_each(tmp_path: Path) -> None:
+    """Whichever of its names is ranked first, the text that answers is found."""
+    passage = {"title": "", "text": "Tin is soft .", "sentences": []}
+    output = [{"answer": "It is.", "selected_sentences": ["Tin is soft ."], "meta": {}}]
+    _lines(
+        tmp_path / "dev.jsonl",
+        [{"id": name, "input": f"{name}?", "passages": [passage], "output": output} for name in ("first", "second")],
+    )
+    questions = load("clapnq", tmp_path)
+    assert [dict(question.relevant) for question in questions.questions] == [{"first-1": 1, "second-1": 1}] * 2
 
 
 def test_a_set_is_found_by_its_name_below_the_folder(tmp_path: Path) -> None:

@@ -66,6 +66,20 @@ def test_a_baseline_of_other_questions_is_refused_with_the_remedy(ask: Ask) -> N
         gate.judge(other, run)
 
 
+def test_what_cannot_be_judged_does_not_pass(ask: Ask) -> None:
+    """A main measure that is gone, or a baseline that was asked otherwise, is an error and not one test less."""
+    run = ask()
+    bare = [
+        dataclasses.replace(o, measures={k: v for k, v in o.measures.items() if k != "false_answer"})
+        for o in run.outcomes
+    ]
+    with pytest.raises(UserError, match="'false_answer' is missing"):
+        gate.judge(run, dataclasses.replace(run, outcomes=tuple(bare)))
+    alone = dataclasses.replace(run, identity=dataclasses.replace(run.identity, own_documents=True))
+    with pytest.raises(UserError, match="--own-documents"):
+        gate.judge(alone, run)
+
+
 def test_questions_that_disappear_do_not_pass_unseen(ask: Ask) -> None:
     """Fewer outcomes than the baseline has are an error, not a smaller test."""
     run = ask()

@@ -72,6 +72,11 @@ def test_sound_gold_has_no_problem() -> None:
         ({"kind": "unanswerable"}, "a question has gold unless its kind is 'unanswerable'"),
         ({"split": "train"}, "its split is 'train'"),
         ({"question": "  "}, "the question is empty"),
+        ({"kind": "facts"}, "its kind is 'facts'; it must be one of fact, "),
+        ({"kind": "follow-up"}, "a question has a history if its kind is 'follow-up'"),
+        ({"history": ["Which metals melt?"]}, "a question has a history if its kind is 'follow-up'"),
+        ({"near_miss": True}, "so its kind must be 'unanswerable'"),
+        ({"kind": "unanswerable", "gold": []}, "its note is empty"),
     ],
 )
 def test_gold_that_no_longer_holds_is_told_with_what_to_look_for(changed: dict[str, object], said: str) -> None:

@@ -4,10 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from evals import identity, running
 from evals.gold import Facet, Format, Question, QuestionSet, Stretch
 from evals.runs import Run
 from rag.encoding import HashingEncoder
+from rag.errors import UserError
 
 Ask = Callable[..., Run]
 
@@ -100,6 +103,15 @@ def test_questions_can_be_asked_of_their_own_documents_only(tmp_path: Path, ques
     assert {shown.document for shown in by_id["danube"].passages} == {"rivers.txt"}
     assert run.identity.own_documents
     assert run.identity.key != running.run(questions, settings, encoder, tmp_path).identity.key
+
+
+def test_questions_without_documents_of_their_own_are_not_asked_of_them(tmp_path: Path, questions: QuestionSet) -> None:
+    """An identity never says that each question was asked of its own documents where none was."""
+    foreign = dataclasses.replace(
+        questions, questions=tuple(dataclasses.replace(question, own=()) for question in questions.questions)
+    )
+    with pytest.raises(UserError, match="without --own-documents"):
+        running.run(foreign, identity.settings_from({}), HashingEncoder(), tmp_path, own_documents=True)
 
 
 def test_identity_is_known_before_running(ask: Ask, questions: QuestionSet) -> None:

@@ -72,6 +72,7 @@ def test_a_curve_s_interval_holds_its_value_and_passes_over_resamples_without_on
     assert found.value == pytest.approx(8 / 9)
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert curve(auroc, confidence, np.ones(6, dtype=bool)) is None
+    assert curve(auroc, confidence, answerable, interval=False) == Estimate(8 / 9, None, None, 6)
 
 
 def test_the_paired_test_by_hand() -> None:
