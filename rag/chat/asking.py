@@ -14,7 +14,7 @@ import gradio as gr
 
 from rag.answering import compose
 from rag.chat.backend import Backend
-from rag.chat.conversation import Conversation, Turn, answered, from_stored
+from rag.chat.conversation import Conversation, Turn, answered, chosen_documents, from_stored
 from rag.chat.limits import Limiter, Slots
 from rag.chat.open_chat import OpenChat
 from rag.chat.outputs import Outputs, Update, nothing, text_of
@@ -177,9 +177,8 @@ class Asking:
 
     async def choose(self, chat: OpenChat, event: gr.EventData) -> Update:
         """Which documents to ask: gives the open chat, the ledger, and the line that says so."""
-        ids = getattr(event, "documents", None)
-        chosen = self._known(item for item in ids if isinstance(item, str)) if isinstance(ids, list) else ()
-        everything = len(chosen) == len(self.backend.catalogue())
+        chosen = chosen_documents(getattr(event, "documents", None))
+        everything = set(chosen) == {document.id for document in self.backend.catalogue()}
         # Not a change that overtakes an answer under way: it was asked of the documents chosen then.
         chat.conversation = replace(chat.conversation, documents=() if everything else chosen)
         *_, ledger, scope = self.outputs.done(chat)

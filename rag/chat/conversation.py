@@ -20,6 +20,8 @@ MAX_TURNS = 40
 MAX_STORED_CHARACTERS = 4000
 """Of a question that a browser brings back; longer ones are cut."""
 MAX_PLACES = 12
+MAX_DOCUMENTS = 20_000
+"""Chosen in one conversation; a request has room for fewer."""
 MAX_ORDINAL = 10**6
 """Beyond what anybody asks; a browser may send numbers of any length."""
 ID_BYTES = 8
@@ -117,12 +119,8 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
 
 
 def from_stored(backend: Backend, stored: object) -> Conversation:
-    """A conversation that a browser brought back, as far as it can be trusted: an empty one at worst.
-
-    Documents that are gone stay chosen: dropped here, the next question would be asked of others without a word.
-    """
+    """A conversation that a browser brought back, as far as it can be trusted: an empty one at worst."""
     record = stored if isinstance(stored, dict) else {}
-    chosen = (item for item in _list(record.get("documents"), 10_000) if is_document_id(item))
     items = enumerate(_list(record.get("turns"), MAX_TURNS))
     turns = [_turn(backend, item, position) for position, item in items if isinstance(item, dict)]
     name = record.get("id")
@@ -130,8 +128,16 @@ def from_stored(backend: Backend, stored: object) -> Conversation:
     return Conversation(
         str(name) if known else secrets.token_hex(ID_BYTES),
         tuple(turn for turn in turns if turn.question),
-        tuple(dict.fromkeys(chosen)),
+        chosen_documents(record.get("documents")),
     )
+
+
+def chosen_documents(ids: object) -> tuple[str, ...]:
+    """The documents that a browser names as chosen, each once.
+
+    Those that are gone stay chosen: dropped here, the next question would be asked of others without a word.
+    """
+    return tuple(dict.fromkeys(item for item in _list(ids, MAX_DOCUMENTS) if is_document_id(item)))
 
 
 def _turn(backend: Backend, record: dict[object, object], position: int) -> Turn:

@@ -159,10 +159,10 @@ def test_no_text_is_read_to_list_choose_and_ask_documents(tmp_path: Path, monkey
     assert [documents for *_, documents in backend.asked] == [tuple(ids[1:])]
 
 
-@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("chosen_by", ["a list", "a list that is out of date", "a stored conversation"])
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_chosen_document_that_is_gone_is_told_before_anything_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, restored: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, chosen_by: str
 ) -> None:
     """No answer comes of other documents than were chosen; the line over the question says which are asked next."""
     first, *kept = SmallBackend().documents()
@@ -170,10 +170,12 @@ def test_a_chosen_document_that_is_gone_is_told_before_anything_is_asked(
 
     async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
         backend.let_go.set()
-        if not restored:
+        if chosen_by == "a list":
             await asking.choose(chat, gr.EventData(None, {"documents": chosen}))
         monkeypatch.setattr(backend, "catalogue", lambda: SmallBackend(kept).catalogue())
-        if restored:
+        if chosen_by == "a list that is out of date":
+            await asking.choose(chat, gr.EventData(None, {"documents": chosen}))
+        elif chosen_by == "a stored conversation":
             await asking.restore(chat, gr.EventData(None, {"conversation": {"documents": chosen}}))
         *_, scope = (await to_the_end(asking.submit(BUILT, chat, REQUEST)))[-1]
         (turn,) = chat.conversation.turns
