@@ -123,8 +123,7 @@ def versions(given: argparse.Namespace, _: Effective) -> int:
                     f"{entry['version']:28} {mark:4}  {entry['created']}  {entry['documents']} documents, "
                     f"{entry['chunks']} chunks, {entry['encoder']}, {entry['mib']} MiB"
                 )
-    if not listed:
-        raise IndexUnavailable(f"There is no index in {given.index}. Build one with: rag index")
+    _check_there(folder)
     if problem:
         note(f"rag: {problem}")
     return FAILED if problem else DONE
@@ -135,6 +134,7 @@ def rollback(given: argparse.Namespace, _: Effective) -> int:
     from rag.index import Index
 
     folder = IndexFolder(given.index)
+    _check_there(folder)  # first, for writing makes the folder
     with folder.writing():
         names = folder.names()
         live, _problem = _live_name(folder)
@@ -160,6 +160,7 @@ def prune(given: argparse.Namespace, effective: Effective) -> int:
     if keep < 1:
         raise UserError(f"--keep {keep}: at least 1 version is kept, the live one.")
     folder = IndexFolder(given.index)
+    _check_there(folder)  # first, for writing makes the folder
     with folder.writing():
         removed = folder.surplus(keep)
         for name in removed:
@@ -248,6 +249,12 @@ def _described(folder: IndexFolder, name: str, live: bool) -> dict[str, object]:
         "encoder": manifest.encoder.name,
         "mib": round(size / 2**20, 1),
     }
+
+
+def _check_there(folder: IndexFolder) -> None:
+    """Raises IndexUnavailable where there is no version."""
+    if not folder.names():
+        raise IndexUnavailable(f"There is no index in {folder.root}. Build one with: rag index")
 
 
 def _live_name(folder: IndexFolder) -> tuple[str | None, str]:

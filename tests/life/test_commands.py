@@ -67,6 +67,14 @@ def test_versions_come_and_go(run: Run, folder: Path, tmp_path: Path) -> None:
     assert run("prune", "--keep", "0")[0] == 1
 
 
+@pytest.mark.parametrize("command", ["versions", "rollback", "prune"])
+def test_folder_without_an_index_stays_as_it_was(run: Run, tmp_path: Path, command: str) -> None:
+    """A mistyped --index is told of, and no folder is made of it."""
+    code, _, error = run(command)
+    assert (code, "There is no index in" in error) == (1, True)
+    assert not (tmp_path / "index").exists()
+
+
 def test_damaged_version_is_not_rolled_back_to(run: Run, folder: Path, tmp_path: Path) -> None:
     """A version that does not open stays where it is, and the live one live."""
     run("index", str(folder))
