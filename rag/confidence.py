@@ -69,7 +69,7 @@ def measure(query: Query, retrieved: Retrieved, analyzer: Analyzer) -> dict[str,
 
     best_answering               that the passage answers which does so most likely
     first_answering              that the first passage answers
-    mean_answering               that a passage answers, over all of them
+    mean_answering               that a passage answers, over all of them; 0 for one that was not read
     best_read                    that the answer stands in the segment where it does so most likely
     """
     if not retrieved.passages:

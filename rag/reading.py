@@ -41,9 +41,9 @@ class Extent:
     passages: int
     """Retrieved at least to be read, of which as many are kept as are wanted."""
     windows: int
-    """Read at most."""
+    """Read at most, the best."""
     least: float
-    """Windows that score less than this times the best one are not read, but for the best of each passage."""
+    """Windows that score less than this times the best one are not among them, but for the best of each passage."""
     weight: float = 1.0
     """What the reading counts against retrieval."""
 
@@ -192,8 +192,8 @@ def reread(
 
 
 def _worth_reading(inside: Sequence[Sequence[ScoredSegment]], extent: Extent) -> list[tuple[int, int, int]]:
-    """Passage, first and last segment of the windows that may hold an answer, best first: a passage's best, and all
-    good ones, as long as there are not too many."""
+    """Passage, first and last segment of the windows that may hold an answer, best first: of each passage's best and all
+    good ones, as many as may be read."""
     highest = max((segment.score for segments in inside for segment in segments), default=0.0)
     found = []
     for p, segments in enumerate(inside):

@@ -36,7 +36,8 @@ class Retrieved:
     idf: dict[str, float]
     """Rarity of each of the question's stems."""
     answering: tuple[float, ...] = ()
-    """How likely each passage answers, in [0, 1], as the reader has it; empty where there is no reader."""
+    """How likely each passage answers, in [0, 1], as the reader has it; 0 for one that was not read, and empty where
+    there is no reader."""
     sure: bool = False
     """True where the reader is sure of one place."""
 
