@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import json
 import re
+from collections import Counter
 from collections.abc import Collection
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +21,8 @@ from rag.chat.csp import SECURITY_HEADERS, Headers, inline_scripts, policy
 from rag.chat.limits import Limiter, Rate
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_OPEN = 500
+"""Requests of one address that are being answered, streams with them; each open page holds two."""
 HEALTH_PATH = "/healthz"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _OPEN = re.compile(
@@ -28,7 +31,6 @@ _OPEN = re.compile(
     r"|call/(?:v2/)?\w+(?:/\w+)?|mcp/?(?:sse|schema|http|messages)?/?)",
     re.ASCII,
 )
-_WORK = re.compile(r"/gradio_api/(?:queue/join|run/predict|call/.*|mcp.*)", re.ASCII)
 _PAGE = "/"
 _FAILED_LOGINS = Rate(per_second=0.2, burst=10)
 
@@ -56,6 +58,7 @@ class Guard:
         self._root_path = root_path.rstrip("/")
         self._login = f"Basic {base64.b64encode(':'.join(auth).encode()).decode()}" if auth else None
         self._logins = Limiter(_FAILED_LOGINS)
+        self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -83,7 +86,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: dict[str, str], path: str) -> tuple[int, str, Headers] | None:
         """Why a request is not let through: status, reason and headers to add; None where it is."""
-        address = str((scope.get("client") or ("unknown",))[0])
+        address = _address(scope)
         host = headers.get("host", "").lower()
         if not self._known(host):
             return 421, "This server does not answer to that host name. Add it with --allowed-host.", []
@@ -116,9 +119,10 @@ class Guard:
             length = headers.get("content-length", "0")
             if not length.isdigit() or int(length) > MAX_BODY_BYTES:
                 return 413, "The request is too large.", []
-            if length != "0" and not headers.get("content-type", "").startswith("application/json"):
+            has_body = length != "0" or "transfer-encoding" in headers  # chunks come without a length
+            if has_body and not headers.get("content-type", "").startswith("application/json"):
                 return 415, "Only JSON is read.", []
-            if _WORK.fullmatch(path) and not self._limiter.allow(address):
+            if not self._limiter.allow(address):
                 return 429, "Too many requests. Please wait a few seconds.", [(b"retry-after", b"5")]
         return None
 
@@ -155,7 +159,12 @@ class Guard:
         await self._app(plain, receive, hold)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Everything else, as it comes, with a bound on what is read."""
+        """Everything else, as it comes, with bounds on what is read and on what an address holds open."""
+        address = _address(scope)
+        if self._open[address] >= MAX_OPEN:
+            detail = "Too many pages are open here. Please close some."
+            await _reply(send, 429, detail, [(b"retry-after", b"5")])
+            return
         read = 0
         started = False
 
@@ -172,11 +181,21 @@ class Guard:
             started = True
             await send(_with_headers(message, policy()) if message["type"] == "http.response.start" else message)
 
+        self._open[address] += 1
         try:
             await self._app(scope, bounded, passed)
         except _TooLarge:
             if not started:
                 await _reply(send, 413, "The request is too large.", [])
+        finally:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
+
+
+def _address(scope: Scope) -> str:
+    """Where a request comes from."""
+    return str((scope.get("client") or ("unknown",))[0])
 
 
 def _with_headers(start: Message, content_policy: bytes) -> Message:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -124,7 +126,7 @@ def test_a_link_from_another_site_opens_the_page() -> None:
 
 
 def test_only_small_json_is_read() -> None:
-    """A form, a large body and a large body without a length are refused."""
+    """A form, a large body, and either of them without a length are refused."""
     path = "/gradio_api/call/ask"
     assert send(guarded(), "POST", path, data={"a": "b"}).status_code == 415
     assert send(guarded(), "POST", path, content=b"x" * (MAX_BODY_BYTES + 1)).status_code == 413
@@ -135,14 +137,51 @@ def test_only_small_json_is_read() -> None:
 
     headers = {"content-type": "application/json"}
     assert send(guarded(), "POST", path, content=drip(), headers=headers).status_code == 413
+    assert send(guarded(), "POST", path, content=drip(), headers={"content-type": "text/plain"}).status_code == 415
 
 
-def test_a_flood_is_refused_politely() -> None:
+@pytest.mark.parametrize("path", ["queue/join", "call/ask", "cancel", "reset"])
+def test_a_flood_is_refused_politely(path: str) -> None:
     """Beyond the rate an address is told to wait; reading the page stays possible."""
     guard = guarded(Rate(0.001, 3))
-    codes = [send(guard, "POST", "/gradio_api/queue/join", json={}).status_code for _ in range(5)]
+    codes = [send(guard, "POST", f"/gradio_api/{path}", json={}).status_code for _ in range(5)]
     assert codes == [200, 200, 200, 429, 429]
     assert send(guard, "GET", "/").status_code == 200
+
+
+def test_an_address_holds_so_many_streams_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that holds too many is told so, others are served, and what ends, well or badly, makes room again."""
+    monkeypatch.setattr("rag.chat.guard.MAX_OPEN", 2)
+    statuses: list[int] = []
+
+    async def talk() -> None:
+        ending = asyncio.Event()
+
+        async def streaming(scope: Scope, receive: Receive, send: Send) -> None:
+            await ending.wait()
+            if scope["path"].endswith("bad"):
+                raise RuntimeError
+            await trusting(scope, receive, send)
+
+        guard = Guard(streaming, limiter=Limiter(Rate(1000, 1000)))
+
+        async def get(address: str, name: str) -> None:
+            transport = httpx.ASGITransport(app=guard, raise_app_exceptions=False, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                statuses.append((await client.get(f"/gradio_api/heartbeat/{name}")).status_code)
+
+        held = [asyncio.create_task(get("10.0.0.1", name)) for name in ("good", "bad")]
+        await asyncio.sleep(0)
+        await get("10.0.0.1", "refused")
+        held.append(asyncio.create_task(get("10.0.0.2", "other")))
+        await asyncio.sleep(0)
+        ending.set()
+        await asyncio.gather(*held)
+        await asyncio.gather(*(get("10.0.0.1", "again") for _ in range(2)))
+
+    awaited(talk)
+    assert statuses[0] == 429
+    assert sorted(statuses[1:]) == [200, 200, 200, 200, 500]
 
 
 def test_a_password_is_asked_for_everything_but_health() -> None:
