@@ -211,6 +211,33 @@ def test_only_the_chosen_documents_are_asked(visit: Visit) -> None:
     expect(page.locator("#chat .card .from", has_text="Harbour of Norby").first).to_be_visible()
 
 
+def test_the_list_shows_what_is_asked(visit: Visit) -> None:
+    """In a new chat all documents are checked, in one that is opened again those chosen in it."""
+    page = visit.page
+    boxes = page.locator("#panel [data-document]")
+    page.locator(f'[data-document="{HARBOUR.id}"]').uncheck()
+    visit.ask(STRIKE)
+
+    def checked() -> list[bool]:
+        return [boxes.nth(number).is_checked() for number in range(3)]
+
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator("#scope .scope")).to_have_count(0)
+    expect(boxes.first).to_be_checked()
+    assert checked() == [True, True, True]
+    page.get_by_role("button", name="Conversations").click()
+    page.locator("#conversations .conversation").click()
+    expect(page.locator("#scope")).to_contain_text("Asking 2 of 3 documents")
+    expect(boxes.first).not_to_be_checked()
+    assert checked() == [False, True, True]
+    page.reload()
+    expect(page.locator("#scope")).to_contain_text("Asking 2 of 3 documents")
+    expect(boxes.first).not_to_be_checked()
+    assert checked() == [False, True, True]
+    page.locator("#scope").get_by_role("button", name="Ask all documents").click()
+    assert checked() == [True, True, True]
+
+
 def test_a_document_is_read_from_end_to_end(visit: Visit) -> None:
     """The list of documents opens each of them whole, without a highlight."""
     visit.page.get_by_role("link", name="Evening talk").click()

@@ -11,7 +11,9 @@ function keep(ledger) {
   const written = find('.data', ledger)?.textContent;
   if (!written || written === keep.last) return;
   keep.last = written;
-  const record = JSON.parse(written), list = readAll(), before = list.find((c) => c.id === record.id);
+  const record = JSON.parse(written);
+  showChosen(record.documents);
+  const list = readAll(), before = list.find((c) => c.id === record.id);
   const news = record.turns.length > (before?.turns.length ?? 0) || record.id !== openId();
   memory.write('open', record.id || null, sessionStorage);
   if (!record.turns.length) return;
@@ -20,6 +22,10 @@ function keep(ledger) {
   record.when = same ? before.when : Date.now();
   writeAll(same ? list.map((c) => c.id === record.id ? record : c) : [record, ...list.filter((c) => c.id !== record.id)]);
   if (news) tell(record.turns.at(-1));
+}
+function showChosen(documents) { // not while a reader is checking them: what was chosen may not have reached the server yet
+  if (document.activeElement?.matches('#panel [data-document]')) return;
+  findAll('#panel [data-document]').forEach((box) => { box.checked = !documents.length || documents.includes(box.dataset.document); });
 }
 function tell(turn) {
   if (turn.abstained) return announce(texts.answer_none);

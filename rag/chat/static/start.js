@@ -21,7 +21,7 @@ const buttons = {
   new: () => newChat(),
   menu: () => showConversations(),
   dark: () => setDark(!document.body.classList.contains('dark'), true),
-  'ask-all': () => { findAll('#panel [data-document]').forEach((box) => { box.checked = true; }); trigger('choose_documents', {documents: []}); },
+  'ask-all': () => { showChosen([]); trigger('choose_documents', {documents: []}); },
 };
 on(document, 'click', (event) => {
   if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
