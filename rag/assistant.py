@@ -86,7 +86,7 @@ class Assistant:
     @classmethod
     def open(cls, index_dir: Path, settings: Settings, notify: Callable[[str], None] = lambda _: None) -> Assistant:
         """Open the live version of an index. Raises IndexUnavailable or EncoderError, naming the remedy."""
-        index = Index.open(IndexFolder(index_dir).live())
+        index = IndexFolder(index_dir).with_live(Index.open)
         encoder = open_encoder(settings.encoder, settings.cache_dir, notify)
         reader = reader_for(encoder, settings)
         return cls(index, encoder, settings, reader=reader, index_dir=index_dir)
@@ -268,12 +268,18 @@ class Assistant:
         if self._index_dir is None:
             return False
         with self._refreshing:
-            folder = IndexFolder(self._index_dir).live()
-            if folder.name == self.version:
+            newer = IndexFolder(self._index_dir).with_live(self._newer)
+            if newer is None:
                 return False
-            Manifest.read(folder).check_encoder(self._encoder.card)  # first, for to open it takes long
-            self._index = Index.open(folder)  # the old one is closed once the last answer under way has let go of it
+            self._index = newer  # the old one is closed once the last answer under way has let go of it
             return True
+
+    def _newer(self, folder: Path) -> Index | None:
+        """The version in `folder`, opened; None where it is the one that is open."""
+        if folder.name == self.version:
+            return None
+        Manifest.read(folder).check_encoder(self._encoder.card)  # first, for to open it takes long
+        return Index.open(folder)
 
     def _checked(self, question: str) -> str:
         question = question.strip()

@@ -224,11 +224,14 @@ def _live(folder: IndexFolder) -> Iterator[Live | None]:
 
 def open_live(folder: IndexFolder) -> Live | None:
     """The live version once its checksums are compared; None where there is none that is whole."""
-    try:
-        path = folder.live()
+
+    def opened(path: Path) -> Live:
         manifest = Manifest.read(path)
         check_files(path, manifest)
         return Live(path, manifest, Store(path / STORE))
+
+    try:
+        return folder.with_live(opened)
     except (IndexUnavailable, sqlite3.Error):
         return None
 

@@ -80,8 +80,7 @@ def _reader(encoder: Encoder, settings: Settings) -> str:
 
 
 def _index(index_dir: Path, open_encoder: Callable[[], Encoder] | None) -> Check:
-    def check() -> str:
-        live = IndexFolder(index_dir).live()
+    def check(live: Path) -> str:
         manifest = Manifest.read(live)
         check_files(live, manifest)
         if open_encoder is not None and open_encoder().card != manifest.encoder:
@@ -91,7 +90,7 @@ def _index(index_dir: Path, open_encoder: Callable[[], Encoder] | None) -> Check
             )
         return f"version {manifest.version}, {manifest.documents} documents"
 
-    return _attempt("index", check)
+    return _attempt("index", lambda: IndexFolder(index_dir).with_live(check))
 
 
 def _port(port: int) -> Check:

@@ -20,9 +20,10 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rag.encoding import EncoderCard
 from rag.errors import BuildError, IndexUnavailable
@@ -33,6 +34,7 @@ MANIFEST, STORE, CHUNK_VECTORS, SEGMENT_VECTORS = "manifest.json", "store.sqlite
 _DATA_FILES = (STORE, CHUNK_VECTORS, SEGMENT_VECTORS)
 _NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-\d+)?\Z")
 REBUILD = "Build it again with: rag index"
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,26 @@ class IndexFolder:
         if name is None:
             raise IndexUnavailable(f"There is no index in {self.root}. Build one with: rag index")
         return self.versions / name
+
+    def with_live(self, use: Callable[[Path], Made]) -> Made:
+        """What `use` makes of the folder of the live version. Raises IndexUnavailable.
+
+        A build may remove that version while it is being opened; then it is the turn of the one that is live now.
+        """
+        before = self._pointer()
+        try:
+            return use(self.live())
+        except IndexUnavailable:
+            if self._pointer() == before:
+                raise
+        return use(self.live())
+
+    def _pointer(self) -> bytes:
+        """What stands in CURRENT, right or wrong."""
+        try:
+            return (self.root / "CURRENT").read_bytes()
+        except OSError:
+            return b""
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

@@ -325,6 +325,34 @@ def test_refresh_goes_over_to_a_newer_version(tmp_path: Path) -> None:
     first.close()
 
 
+@pytest.mark.parametrize("how", ["open", "refresh"])
+def test_version_removed_while_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Where a build makes another live and removes it at that moment, the other is opened."""
+    file, folder, original, raced = tmp_path / "a.txt", tmp_path / "index", Index.open, list[str]()
+
+    def built(toll: str) -> str:
+        file.write_text(f"The toll of the harbour was {toll} crowns.")
+        return build_corpus([file], folder, Settings(keep_versions=1), HashingEncoder).version
+
+    def open_late(path: Path) -> Index:
+        if not raced:
+            raced.append(built("nine"))
+        return original(path)
+
+    monkeypatch.setattr("rag.assistant.open_encoder", lambda *_: HashingEncoder())
+    built("two")
+    with Assistant.open(folder, Settings()) as assistant:
+        if how == "refresh":
+            built("five")
+        monkeypatch.setattr(Index, "open", open_late)
+        if how == "refresh":
+            assert assistant.refresh()
+            assert [assistant.version] == raced
+        else:
+            with Assistant.open(folder, Settings()) as another:
+                assert [another.version] == raced
+
+
 def test_refresh_lets_go_of_the_version_before(tmp_path: Path) -> None:
     """The vectors of an old version are freed at once, not when Python next looks for cycles."""
     corpus, folder = tmp_path / "corpus", tmp_path / "index"

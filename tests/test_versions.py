@@ -149,6 +149,21 @@ def test_versions_are_kept_rolled_back_and_pruned(tmp_path: Path) -> None:
     assert folder.current() == built[1]
 
 
+def test_damaged_version_is_opened_once(small: Path, tmp_path: Path) -> None:
+    """Only where another version has become live is it worth another try."""
+    shutil.copytree(small, tmp_path / "index")
+    folder, tried = IndexFolder(tmp_path / "index"), list[Path]()
+    (folder.live() / "store.sqlite").write_bytes(b"damaged")
+
+    def opened(path: Path) -> Index:
+        tried.append(path)
+        return Index.open(path)
+
+    with pytest.raises(IndexUnavailable, match=r"store\.sqlite is not the file"):
+        folder.with_live(opened)
+    assert tried == [folder.live()]
+
+
 def test_names_sort_by_age_whatever_the_clock_does(tmp_path: Path) -> None:
     """A new name comes after all others, even where the clock was set back or a second holds many builds."""
     folder = IndexFolder(tmp_path)
