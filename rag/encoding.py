@@ -39,7 +39,7 @@ class EncoderCard:
 
     name: str
     sha256: str
-    """Of the weights, in hex."""
+    """In hex: of the bundled encoder's weights, or of another one's weights, tokenizer and module settings."""
     dimension: int
     max_tokens: int
     """Longest input it reads, its own special tokens included; the rest is cut off."""

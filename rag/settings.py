@@ -41,7 +41,7 @@ class Settings:
     """Read the places that were found with the trained reader: better quotes and abstentions, for more time a question.
     Only with the bundled encoder, whose layers it is."""
     passages: int = field(default=5, metadata=_bounds(1, 100))
-    """Passages retrieved for a question, at most."""
+    """Passages kept of those retrieved for a question, at most. To choose them by reading, more are retrieved."""
     passage_cutoff: float = field(default=0.38, metadata=_bounds(0.0, 1.0))
     """Passages that score less than this times the best one, once they are read, are left out of an answer."""
     max_quotes: int = field(default=6, metadata=_bounds(1, 6))

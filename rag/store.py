@@ -243,7 +243,7 @@ class Store:
     """Reads a store that nobody changes any more. Safe for use by several threads. Closed once nobody holds it."""
 
     def __init__(self, path: Path) -> None:
-        """Open `path` read-only. Raises sqlite3.Error where it is no store."""
+        """Open `path` read-only. Raises sqlite3.Error where it cannot be opened; where it is no store, a query does."""
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
         weakref.finalize(self, self._db.close)
         self._lock = threading.Lock()
