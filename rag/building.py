@@ -17,7 +17,7 @@ import numpy as np
 
 from rag.cache import EmbeddingCache
 from rag.chunking import tiktoken_counter
-from rag.encoding import Encoder, EncoderCard
+from rag.encoding import LENGTH_TOLERANCE, Encoder, EncoderCard
 from rag.errors import BuildError, IndexUnavailable
 from rag.freshness import write_files
 from rag.loaders.isolation import Isolated
@@ -34,8 +34,6 @@ from rag.versions import CHUNK_VECTORS, SEGMENT_VECTORS, STORE, IndexFolder, Man
 
 _TEXTS_PER_BLOCK = 8192
 """Texts encoded and written together: bounds the memory that vectors take while building."""
-_LENGTH_TOLERANCE = 1e-3
-"""Of a vector, against 1."""
 
 Watch = Callable[[int, int], None]
 """Called as work goes on with documents done and documents in all."""
@@ -422,7 +420,7 @@ def _vector_fault(path: Path, rows: int, dimension: int) -> str:
     if (file.rows, file.dimension) != (rows, dimension):
         return f"{path.name} holds {file.rows} vectors of {file.dimension} numbers, not {rows} of {dimension}"
     for block in file.blocks():
-        if not np.all(np.abs(np.einsum("ij,ij->i", block, block) - 1) < _LENGTH_TOLERANCE):
+        if not np.all(np.abs(np.einsum("ij,ij->i", block, block) - 1) < LENGTH_TOLERANCE):
             return f"{path.name} holds a vector that is not of length 1"
     return ""
 

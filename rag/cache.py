@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.encoding import Encoder, Matrix, Progress, Vector
+from rag.encoding import LENGTH_TOLERANCE, Encoder, Matrix, Progress, Vector
 from rag.errors import BuildError
 
 _BLOCK = 64
@@ -20,7 +20,6 @@ _LOOKUP = 512
 _PAGES_BEFORE_CHECKPOINT = 16_000
 """64 MiB, against SQLite's 4: a page that many keys share is written back once for all of them."""
 _CACHE_KIB = 1 << 16
-_LENGTH_TOLERANCE = 1e-3
 
 
 class EmbeddingCache:
@@ -131,7 +130,7 @@ def _vector(blob: bytes, dimension: int) -> Vector | None:
     if len(blob) != 4 * dimension:
         return None
     vector: Vector = np.frombuffer(blob, dtype="<f4")
-    return vector if abs(float(vector @ vector) - 1) < _LENGTH_TOLERANCE else None
+    return vector if abs(float(vector @ vector) - 1) < LENGTH_TOLERANCE else None
 
 
 def _keys(encoder: Encoder, texts: Sequence[str]) -> list[bytes]:

@@ -11,12 +11,14 @@ import codecs
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
+from rag.cleaning import clean
 from rag.errors import RagError, UserError
 from rag.settings import Effective, Settings, load_settings, unknown_variables
 
@@ -69,7 +71,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 def note(text: str) -> None:
     """One line for the person at the terminal; nothing in it acts on the terminal."""
-    print("".join(c if c.isprintable() else "�" for c in " ".join(text.split())), file=sys.stderr)
+    print(clean(text), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,9 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "Open the web chat.")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=_between(1, 65535), default=7860, help="port to listen on (default: 7860)")
-    serve.add_argument("--mcp", action="store_true", help="offer search and ask as MCP tools too")
+    serve.add_argument("--mcp", action="store_true", help="offer ask, search, documents and source as MCP tools too")
     serve.add_argument(
-        "--root-path", default="", metavar="PATH", help="path under which a reverse proxy shows the chat"
+        "--root-path",
+        type=_root_path,
+        default="",
+        metavar="PATH",
+        help="path under which a reverse proxy shows the chat, such as /tools/chat",
     )
     serve.add_argument(
         "--auth", type=_name_and_password, metavar="USER:PASSWORD", help="ask for these (default: nobody)"
@@ -130,9 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--allowed-host",
         action="append",
+        type=_host_name,
         default=[],
         metavar="NAME",
-        help="a name the chat is reached by; may be repeated",
+        help="a name the chat is reached by, such as school.example; may be repeated",
     )
 
     versions = add("versions", _upkeep("versions"), "List the versions of the index.")
@@ -169,6 +176,18 @@ def _name_and_password(text: str) -> tuple[str, str]:
     if not (name and colon and password):
         raise argparse.ArgumentTypeError("write it as USER:PASSWORD")
     return name, password
+
+
+def _root_path(text: str) -> str:
+    if not re.fullmatch(r"(?:/[\w.~%-]+)*/?", text, re.ASCII):
+        raise argparse.ArgumentTypeError("write a path such as /tools/chat")
+    return text.rstrip("/")
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+(?::\d+)?", text, re.ASCII):
+        raise argparse.ArgumentTypeError("write a name such as school.example, without https:// and path")
+    return text
 
 
 def _between(low: int, high: int) -> Callable[[str], int]:
@@ -293,7 +312,7 @@ def _info(given: argparse.Namespace, effective: Effective) -> int:
 
     manifest, problem = None, ""
     try:
-        manifest = Manifest.read(IndexFolder(given.index).live())
+        manifest = IndexFolder(given.index).with_live(Manifest.read)
     except IndexUnavailable as error:
         problem = str(error)
     described = info_json(effective, given.index, manifest)

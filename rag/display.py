@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from rag.cleaning import clean
 from rag.records import Answer, Document, Passage, SourceState
 
 _PREVIEW = 280
@@ -17,8 +18,6 @@ _STALE = {
     SourceState.CHANGED: "has changed since the index was built; this is what it said then",
     SourceState.GONE: "is no longer where it was when the index was built",
 }
-_JOINERS = "\u200c\u200d"
-"""Zero-width non-joiner and joiner: parts of Persian and Hindi words and of emoji."""
 
 
 def show_answer(answer: Answer) -> None:
@@ -85,11 +84,6 @@ def reference(document: Document) -> str:
     """A document in a few words: title, publisher and date as far as they are known."""
     parts = [document.title, document.source.publisher, document.source.date]
     return ", ".join(clean(part) for part in parts if part)
-
-
-def clean(text: str) -> str:
-    """Text that is safe to print: white space as single spaces, control and direction-changing characters replaced."""
-    return "".join(c if c.isprintable() or c in _JOINERS else "�" for c in " ".join(text.split()))
 
 
 def _list_passages(console: Console, passages: Sequence[Passage]) -> None:

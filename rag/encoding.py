@@ -26,6 +26,8 @@ Matrix = NDArray[np.float32]
 """Rank 2; a row is one text's vector, of length 1."""
 Vector = NDArray[np.float32]
 """Rank 1, of length 1."""
+LENGTH_TOLERANCE = 1e-3
+"""Of a kept vector's length, against 1: what is further off was changed by a fault of the disk."""
 Progress = Callable[[int], None]
 """Called with the number of texts just encoded."""
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from rag.building import BuildReport, Changes, Incomplete, Watch, build_corpus
+from rag.cleaning import clean
 from rag.cli import DONE, FAILED, INCOMPLETE, note
-from rag.display import clean
 from rag.encoding import Encoder
 from rag.errors import IndexUnavailable, RagError, UserError
 from rag.exporting import open_encoder

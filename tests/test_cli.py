@@ -313,6 +313,34 @@ def test_wrong_use_is_exit_code_2(run: Run, arguments: tuple[str, ...]) -> None:
     assert "usage: rag" in err
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        ("--root-path", "tools/chat", "write a path such as /tools/chat"),
+        ("--root-path", "https://school.example/tools", "write a path such as /tools/chat"),
+        ("--root-path", "//school.example", "write a path such as /tools/chat"),
+        ("--allowed-host", "https://school.example", "write a name such as school.example"),
+        ("--allowed-host", "school.example/tools", "write a name such as school.example"),
+        ("--auth", "ada", "write it as USER:PASSWORD"),
+    ],
+)
+def test_what_the_chat_cannot_be_served_with_names_the_valid_form(run: Run, flag: str, value: str, words: str) -> None:
+    """A value that would give a broken address, or refuse every visitor, is not accepted."""
+    code, out, err = run("serve", flag, value)
+    assert (code, out) == (2, "")
+    assert f"argument {flag}: {words}" in err
+
+
+def test_what_the_chat_can_be_served_with(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path may end in a slash, which is left out; a name may have a port."""
+    served: dict[str, object] = {}
+    monkeypatch.setattr("rag.chat.server.serve", lambda *_, **options: served.update(options))
+    hosts = ("school.example", "school.example:8443")
+    code, _, err = run("serve", "--root-path", "/tools/chat/", *(a for h in hosts for a in ("--allowed-host", h)))
+    assert (code, err) == (0, "")
+    assert (served["root_path"], served["allowed_hosts"]) == ("/tools/chat", list(hosts))
+
+
 def test_info_shows_settings_and_where_they_come_from(run: Run, small: Path, tmp_path: Path) -> None:
     """`rag info` shows each setting with its origin, and the live index."""
     (tmp_path / "rag.toml").write_text("passages = 7\nmax_quotes = 3\n")
@@ -368,3 +396,5 @@ def test_note_is_one_harmless_line(capsys: pytest.CaptureFixture[str]) -> None:
     """What is said on stderr has no line breaks, control or direction-changing characters of its own."""
     note("a\nb\x1b[31mc\u202ed")
     assert capsys.readouterr().err == "a b\ufffd[31mc\ufffdd\n"
+    note("می\u200cخواهم.txt")
+    assert capsys.readouterr().err == "می\u200cخواهم.txt\n"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rag.answering import cite, compose
 from rag.assistant import Assistant
-from rag.display import clean, reference, show_answer, show_passages
+from rag.cleaning import clean
+from rag.display import reference, show_answer, show_passages
 from rag.records import Anchor, AnchorKind, Answer, Document, Quote, Source, SourceState
 
 EVIL = "a\x1b[31mb\x07c\u202ed\u2066e\x9bf\r\ng\x00"

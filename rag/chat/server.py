@@ -151,13 +151,16 @@ def _only_tools(server: McpServer) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket, taken first: a busy port should not cost the seconds that the import of Gradio takes."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(1024)
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(1024)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
-        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise UserError(
                 f"Port {port} on {host} is in use. Choose another one with --port, such as --port {port + 1}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import importlib.util
 import json
 import shutil
@@ -177,6 +178,17 @@ def test_a_busy_port_is_said_in_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=rf"Port {port} on 127.0.0.1 is in use. Choose another one with --port"):
             listen("127.0.0.1", port)
+
+
+def test_a_computer_without_ipv6_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even a socket can be had, the message names the address and what to do."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    with pytest.raises(UserError, match=r"Cannot listen on :::7860: Address family .* Choose others with --host"):
+        listen("::", 7860)
 
 
 def test_asking_on_the_command_line_imports_no_gradio() -> None:
