@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import httpx
 import pytest
@@ -52,6 +52,13 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip what needs a program that is not here, and say which; in CI, where nothing may be missing, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[Served]:
     """Serve the small backend in a process of its own until the block ends."""
@@ -85,10 +92,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def browser() -> Iterator[Browser]:
     """Chromium; tests that need it are skipped where it is missing, but not in CI."""
     if not CHROMIUM.exists():
-        reason = f"no browser at {CHROMIUM}: apt-get install chromium, or name one in CHROMIUM"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"no browser at {CHROMIUM}: apt-get install chromium, or name one in CHROMIUM")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

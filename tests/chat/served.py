@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from pathlib import Path
 
 from rag.chat.server import Options, application, listen, quiet_gradio, run
@@ -22,8 +21,7 @@ def main() -> None:
     listener = listen("127.0.0.1", given.port)
     quiet_gradio(given.folder)
     auth = (given.auth[0], given.auth[1]) if given.auth else None
-    mcp = importlib.util.find_spec("mcp") is not None
-    options = Options(mcp=mcp, root_path=given.root_path, auth=auth, allowed_hosts=("chat.example",))
+    options = Options(mcp=True, root_path=given.root_path, auth=auth, allowed_hosts=("chat.example",))
     run(application(SmallBackend(), Settings(), given.folder, options), listener, f"http://127.0.0.1:{given.port}")
 
 

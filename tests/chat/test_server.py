@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
-import importlib.util
 import json
 import shutil
 import signal
@@ -23,14 +22,15 @@ import pytest
 
 from rag.chat.server import listen
 from rag.errors import UserError
-from tests.chat.conftest import Served, Visiting, awaited, free_port, serving
+from tests.chat.conftest import Served, Visiting, awaited, free_port, missing, serving
 from tests.chat.library import SmallBackend
 
 
 def client(url: str) -> Any:
     """A gradio_client, as a user's program has it."""
-    gradio_client = pytest.importorskip("gradio_client")
-    return gradio_client.Client(url, verbose=False)
+    from gradio_client import Client
+
+    return Client(url, verbose=False)
 
 
 def test_the_named_endpoints_are_four(served: Served) -> None:
@@ -74,7 +74,6 @@ def test_inputs_are_only_text_and_state(served: Served) -> None:
 
 def test_mcp_offers_the_same_four_tools(served: Served) -> None:
     """A real MCP client lists the tools, asks, and reads the answer as JSON."""
-    pytest.importorskip("mcp")
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
 
@@ -117,7 +116,6 @@ async def tell(url: str, question: str, **headers: str) -> list[str]:
 
 def test_mcp_connects_to_nothing_that_a_client_names(served: Served) -> None:
     """Gradio would ask its own endpoints at the Host of the first client, which may be any address."""
-    pytest.importorskip("mcp")
     with socket.socket() as elsewhere:
         elsewhere.bind(("127.0.0.1", 0))
         elsewhere.listen()
@@ -132,7 +130,6 @@ def test_mcp_connects_to_nothing_that_a_client_names(served: Served) -> None:
 
 def test_mcp_tells_what_is_wrong(served: Served) -> None:
     """A tool that refuses gives the reason in words."""
-    pytest.importorskip("mcp")
     said, *_ = awaited(lambda: tell(served.url, "x" * 3000))
     assert "too many characters" in said
 
@@ -222,6 +219,16 @@ http {{
 """
 
 
+@pytest.mark.parametrize(("ci", "raised"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_what_is_missing_is_skipped_but_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, raised: type[BaseException]
+) -> None:
+    """Either way the reason is said."""
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(raised, match="no nginx"):
+        missing("no nginx")
+
+
 @pytest.fixture(scope="module")
 def prefixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that is shown under a path; the last test that uses it ends it."""
@@ -233,7 +240,7 @@ def test_behind_nginx_under_a_path(tmp_path: Path, prefixed: Served, visiting: V
     """Under https://school.example/tools/chat/ the page loads, answers and opens a source."""
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
-        pytest.skip("nginx is not installed")
+        missing("no nginx: apt-get install nginx-light")
     port = free_port()
     config = tmp_path / "nginx.conf"
     config.write_text(NGINX.format(folder=tmp_path, port=port, upstream=prefixed.url))
@@ -261,10 +268,9 @@ def test_the_password_is_told_to_nobody(tmp_path: Path) -> None:
             refused, given = httpx.get(server.url + path), httpx.get(server.url + path, auth=("ada", "open-sesame"))
             assert (refused.status_code, given.status_code) == (401, 200)
             assert "open-sesame" not in refused.text + given.text
-        if importlib.util.find_spec("mcp") is not None:
-            login = f"Basic {base64.b64encode(b'ada:open-sesame').decode()}"
-            answer, *_ = awaited(lambda: tell(server.url, "Who built the harbour?", authorization=login))
-            assert "1874" in answer
+        login = f"Basic {base64.b64encode(b'ada:open-sesame').decode()}"
+        answer, *_ = awaited(lambda: tell(server.url, "Who built the harbour?", authorization=login))
+        assert "1874" in answer
 
 
 def test_the_server_ends_at_once(prefixed: Served) -> None:
