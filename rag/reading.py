@@ -192,8 +192,10 @@ def reread(
 
 
 def _worth_reading(inside: Sequence[Sequence[ScoredSegment]], extent: Extent) -> list[tuple[int, int, int]]:
-    """Passage, first and last segment of the windows that may hold an answer, best first: of each passage's best and all
-    good ones, as many as may be read."""
+    """Passage, first and last segment of the windows that may hold an answer, best first.
+
+    They are each passage's best and all other good ones, as many as may be read.
+    """
     highest = max((segment.score for segments in inside for segment in segments), default=0.0)
     found = []
     for p, segments in enumerate(inside):
