@@ -86,7 +86,7 @@ class Asking:
             chat.change(replace(chat.conversation, turns=turns[:-1]))
         if refusal:
             chat.ask(Turn(kept, notice=refusal))
-            yield self.outputs.done(chat, box=box)
+            yield self.outputs.done(chat, box=box, news=True)
             return
         earlier = chat.conversation
         number = chat.ask(Turn(kept, pending=True))
@@ -113,7 +113,7 @@ class Asking:
             box = None
             await asyncio.sleep(REVEAL_S)
         overtaken = not chat.answer(number, turn)
-        yield nothing(_OUTPUTS) if overtaken else self.outputs.done(chat, box=box)
+        yield nothing(_OUTPUTS) if overtaken else self.outputs.done(chat, box=box, news=True)
 
     def _refusal(self, chat: OpenChat, request: gr.Request) -> str:
         """Why a question is not answered now, politely; empty, and a slot is taken, where it is.
@@ -152,7 +152,7 @@ class Asking:
         kept = last.citations[: last.shown]
         stopped = replace(last, text=compose(kept), citations=kept, shown=None, stopped=True)
         chat.change(conversation.with_last(stopped))
-        return self.outputs.done(chat)
+        return self.outputs.done(chat, news=True)
 
     async def edit(self, chat: OpenChat) -> Update:
         """The last question back into the box, to be asked differently."""

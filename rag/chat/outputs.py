@@ -36,10 +36,16 @@ class Outputs:
         """An answer is being made. An empty ledger, which the script passes over, costs Gradio less than a skip."""
         return _box(box), self.messages(chat.conversation), chat, "", self._scope(chat.conversation)
 
-    def done(self, chat: OpenChat, *, box: str | None = None) -> Update:
-        """Nothing is being made. `box` is what is in the question box from now on, None for what is there."""
-        ledger = data(to_stored(chat.conversation))
-        return _box(box), self.messages(chat.conversation), chat, ledger, self._scope(chat.conversation)
+    def done(self, chat: OpenChat, *, box: str | None = None, news: bool = False) -> Update:
+        """Nothing is being made. `box` is what is in the question box from now on, None for what is there.
+
+        With `news` an answer or a refusal has just come, for a screen reader to say.
+        """
+        conversation = chat.conversation
+        # The key makes the same answer to the same question news as well.
+        said = {"notice": conversation.turns[-1].notice, "key": secrets.token_hex(4)} if news else None
+        ledger = data({**to_stored(conversation), "news": said})
+        return _box(box), self.messages(conversation), chat, ledger, self._scope(conversation)
 
     def messages(self, conversation: Conversation) -> list[Message]:
         """The conversation as the chat shows it."""

@@ -473,6 +473,22 @@ def test_an_answer_is_announced(visit: Visit) -> None:
     expect(visit.page.locator("#live")).to_contain_text("The documents do not answer this")
 
 
+def test_a_refusal_and_an_answer_asked_for_again_are_announced(visit: Visit) -> None:
+    """Also where the new answer is the same as the one before; the focus is not lost with the link that was pressed."""
+    page, live, box = visit.page, visit.page.locator("#live"), visit.page.locator("#ask textarea")
+    visit.ask("x" * 2500)
+    expect(live).to_contain_text("Ask in fewer words")
+    visit.ask(UNKNOWN)
+    expect(live).to_contain_text("The documents do not answer this")
+    page.evaluate("document.querySelector('#live').textContent = ''")
+    page.get_by_role("button", name="Ask again").press("Enter")
+    expect(live).to_contain_text("The documents do not answer this")
+    expect(box).to_be_focused()
+    page.locator("#chat a.suggested").first.press("Enter")
+    expect(live).to_contain_text("The answer is there")
+    expect(box).to_be_focused()
+
+
 def test_dark_mode_is_kept(visit: Visit) -> None:
     """The choice survives a reload."""
     page = visit.page

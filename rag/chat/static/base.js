@@ -40,7 +40,11 @@ function showToast(content, seconds = 3) {
 }
 function hideToast() { const toast = find('#toast'); if (toast?.matches(':popover-open')) toast.hidePopover(); }
 const say = (text) => showToast(make('p', '', text));
-const announce = (text) => { find('#live').textContent = text; };
+const announce = (text) => { // emptied between, so that the same words are read again
+  find('#live').textContent = '';
+  setTimeout(() => { find('#live').textContent = text; }, 100);
+};
+const toBox = () => find('#ask textarea')?.focus();
 
 // Fixed boxes beside what they belong to, always inside the window.
 function placeBeside(box, anchor, gap = 8) {

@@ -11,17 +11,17 @@ function keep(ledger) {
   const written = find('.data', ledger)?.textContent;
   if (!written || written === keep.last) return;
   keep.last = written;
-  const record = JSON.parse(written);
+  const {news, ...record} = JSON.parse(written), opened = record.id !== openId();
   showChosen(record.documents);
+  if (news?.notice) announce(news.notice);
   const list = readAll(), before = list.find((c) => c.id === record.id);
-  const news = record.turns.length > (before?.turns.length ?? 0) || record.id !== openId();
   memory.write('open', record.id || null, sessionStorage);
   if (!record.turns.length) return;
   const same = before && JSON.stringify(before.turns) === JSON.stringify(record.turns);
   record.name = before?.name || record.turns[0].question;
   record.when = same ? before.when : Date.now();
   writeAll(same ? list.map((c) => c.id === record.id ? record : c) : [record, ...list.filter((c) => c.id !== record.id)]);
-  if (news) tell(record.turns.at(-1));
+  if (news ? !news.notice : opened) tell(record.turns.at(-1));
 }
 function showChosen(documents) { // not while a reader is checking them: what was chosen may not have reached the server yet
   if (document.activeElement?.matches('#panel [data-document]')) return;
@@ -96,6 +96,6 @@ const backTo = (name) => findAll('#conversations .edit').find((edit) => edit.get
 function newChat(away = true) {
   memory.write('open', null, sessionStorage);
   trigger('new_chat');
-  if (away) find('#ask textarea')?.focus();
+  if (away) toBox();
 }
 watchElement('#ledger', keep);

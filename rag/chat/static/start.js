@@ -9,10 +9,12 @@ const links = {
   copyanswer: (link) => copyAnswer(messageOf(link)),
   'vote-up': (link) => trigger('vote_answer', {turn: turnOf(link.hash), up: true, note: ''}),
   'vote-down': (link) => trigger('vote_answer', {turn: turnOf(link.hash), up: false, note: ''}),
-  retry: () => trigger('retry_answer'),
-  edit: () => { trigger('edit_question'); find('#ask textarea')?.focus(); },
-  ask: (link) => trigger('ask_question', {question: link.textContent}),
+  retry: () => { trigger('retry_answer'); keepFocus(); },
+  edit: () => { trigger('edit_question'); toBox(); },
+  ask: (link) => { trigger('ask_question', {question: link.textContent}); keepFocus(); },
 };
+// The link that was pressed goes and would take the focus along; on a phone the keyboard would hide the answer.
+const keepFocus = () => phone.matches || toBox();
 const buttons = {
   close: closePanel,
   step: (from) => openPlace(from.dataset.ref, from, panelRefs),
