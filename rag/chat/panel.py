@@ -38,10 +38,10 @@ def source_view(view: View, texts: Texts) -> str:
     """The panel with a document in it."""
     document, current = view.document, view.current
     here = [p for p in view.others if p.document.id == document.id] or ([current] if current else [])
-    start, end = _window(document, current.start if current else view.offset)
+    start, end = _window(view)
     body = "".join(_blocks(document, start, end, here, current, texts))
     if start > 0:
-        earlier = max(0, start - WINDOW_CHARACTERS)
+        earlier = _part_before(document.text, start)
         body = f'<a class="part" href="#read/{document.id}.{earlier}">{escape(texts.earlier_part)}</a>{body}'
     if end < len(document.text):
         body += f'<a class="part" href="#read/{document.id}.{end}">{escape(texts.later_part)}</a>'
@@ -123,15 +123,28 @@ def _rail(document: Document, places: Sequence[Place], current: Place | None, te
     return f'<div class="rail" role="group" aria-label="{label}"><span class="thumb"></span>{marks}</div>'
 
 
-def _window(document: Document, around: int) -> tuple[int, int]:
+def _window(view: View) -> tuple[int, int]:
     """The part of a long document to send, cut at line ends where there are some."""
-    text = document.text
+    text, start = view.document.text, view.offset
     if len(text) <= WINDOW_CHARACTERS:
         return 0, len(text)
-    start = max(0, min(around - WINDOW_CHARACTERS // 4, len(text) - WINDOW_CHARACTERS))
-    start = text.rfind("\n", max(0, start - 2000), start) + 1 or start
+    if view.current is not None:  # with what leads to it
+        start = max(0, min(view.current.start - WINDOW_CHARACTERS // 4, len(text) - WINDOW_CHARACTERS))
+        start = text.rfind("\n", max(0, start - 2000), start) + 1 or start
+    return start, _part_end(text, start)
+
+
+def _part_end(text: str, start: int) -> int:
     end = min(len(text), start + WINDOW_CHARACTERS)
-    return start, text.find("\n", end, end + 2000) + 1 or end
+    return text.find("\n", end, end + 2000) + 1 or end
+
+
+def _part_before(text: str, start: int) -> int:
+    """Where the part before begins. Parts are the same whichever way one comes, so that nothing between is skipped."""
+    before = 0
+    while (end := _part_end(text, before)) < start:
+        before = end
+    return before
 
 
 def _blocks(

@@ -6,6 +6,7 @@ import html
 import re
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,6 +100,33 @@ def test_a_long_document_is_sent_in_parts() -> None:
     assert len(view) < 3 * panel.WINDOW_CHARACTERS
     assert read(view).now == place.text
     assert view.count(f'href="#read/{item.id}.') == 2
+
+
+@pytest.mark.parametrize("line", ["A line of a very long document that goes on.\n", "no lines at all "])
+def test_the_parts_of_a_long_document_leave_nothing_out(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """Read forwards or backwards they are the text, each word once; from a quote on none is skipped either."""
+    monkeypatch.setattr(panel, "WINDOW_CHARACTERS", 4000)
+    text = "".join(f"{number} {line}" for number in range(1000))
+    item = document("long.txt", text, Source())
+
+    def follow(view: View, label: str) -> list[str]:
+        """What one reads on the way from a view through its links of this label."""
+        markup = source_view(view, ENGLISH)
+        link = re.search(rf'href="#read/{item.id}\.(\d+)">{label}', markup)
+        said = read(markup).text.replace(ENGLISH.earlier_part, "").replace(ENGLISH.later_part, "")
+        return [said, *(follow(View(item, offset=int(link[1])), label) if link else [])]
+
+    forwards = follow(View(item), ENGLISH.later_part)
+    assert len(forwards) > 4
+    assert "".join(forwards) == text
+    last = text.rindex(forwards[-1])
+    assert follow(View(item, offset=last), ENGLISH.earlier_part) == forwards[::-1]
+    quote = View(item, Place(item, 9000, 9040))
+    shown, *later = follow(quote, ENGLISH.later_part)
+    assert text.endswith(shown + "".join(later))
+    before = follow(quote, ENGLISH.earlier_part)[1:][::-1]
+    assert text.startswith("".join(before))
+    assert len("".join(before)) >= text.index(shown)
 
 
 def test_previous_and_next_lead_through_the_quotes() -> None:
