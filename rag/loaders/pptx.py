@@ -52,12 +52,16 @@ def load_pptx(data: bytes) -> Content:
             empty += not pictures
             if pictures:
                 dropped.append(f"slide {number} is a picture without text")
-        for relation in package.relations(part).values():
-            if relation.kind == "notesSlide" and relation.target in package:
-                writer.anchor(AnchorKind.PAGE, f"{label}, notes")
-                for shape in _shapes(package.xml(relation.target)):
-                    if _placeholder(shape) == "body":
-                        _write_shape(writer, shape)
+        try:
+            for relation in package.relations(part).values():
+                if relation.kind == "notesSlide" and relation.target in package:
+                    notes = package.xml(relation.target)
+                    writer.anchor(AnchorKind.PAGE, f"{label}, notes")
+                    for shape in _shapes(notes):
+                        if _placeholder(shape) == "body":
+                            _write_shape(writer, shape)
+        except LoadError as error:
+            dropped.append(f"the notes page of slide {number} {error}")
     pages = Pages(len(slides), empty, tuple(dropped))
     return Content(writer.text(), tuple(writer.anchors), Source(title=title, authors=authors, language=language), pages)
 

@@ -96,6 +96,16 @@ def test_xml_that_is_cut(name: str, part: str, isolated: Isolated) -> None:
         _refused(Path(name).suffix, replaced(name, part, xml), isolated, f"'{part}' is no XML that is safe to read")
 
 
+@pytest.mark.parametrize("part", ["ppt/notesSlides/notesSlide1.xml", "ppt/slides/_rels/slide2.xml.rels"])
+def test_damaged_notes_cost_themselves_alone(part: str, isolated: Isolated) -> None:
+    """A deck keeps its slides, also the one of the damaged notes, and says what was dropped."""
+    content = isolated.load(".pptx", replaced("slides.pptx", part, b"<a"))
+    assert content.pages.dropped == (f"the notes page of slide 2 is damaged: '{part}' is no XML that is safe to read",)
+    assert "Nobody has to wait for rain" in content.text
+    assert "clay | 27 | 5" in content.text
+    assert not any("notes" in anchor.label for anchor in content.anchors)
+
+
 @pytest.mark.parametrize("suffix", [".docx", ".pptx", ".epub"])
 def test_locked_office_file(suffix: str, isolated: Isolated) -> None:
     """An encrypted Office file, which is no zip, is named as one."""
