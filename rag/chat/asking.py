@@ -28,6 +28,9 @@ REVEAL_S = 0.04
 """Between two quotes of an answer as it appears."""
 REVEAL_UP_TO = 6
 """People asking at once up to which an answer appears quote by quote; each step costs about as much as an answer."""
+KEPT_TIMES_READ = 10
+"""A question that is too long is kept, to be made shorter, up to so many times the length that is read: all turns of a
+conversation are written anew at each event, and a request may bring a hundred times that."""
 WORKERS = min(4, os.cpu_count() or 1)
 """Answers made at once. An answer keeps a core busy: more threads would take turns, and all answers come later."""
 
@@ -79,7 +82,7 @@ class Asking:
         if not question:
             yield self.outputs.done(chat)
             return
-        kept = question[: self.settings.max_question_characters]
+        kept = self._kept(question)
         refusal = self._refusal(chat, request)
         turns = chat.conversation.turns
         if again and not (refusal and turns[-1].text):
@@ -135,10 +138,14 @@ class Asking:
             answer = self.backend.ask(question, conversation.earlier_questions(), conversation.documents or None)
             return answered(question, answer)
         except UserError as error:
-            return Turn(question[: self.settings.max_question_characters], notice=str(error))
+            return Turn(self._kept(question), notice=str(error))
         except Exception:
             _log.exception("a question could not be answered")
             return Turn(question, notice=self.texts.failed)
+
+    def _kept(self, question: str) -> str:
+        """What a turn keeps of a question: more than is read, so that one that is too long still is when asked again."""
+        return question[: KEPT_TIMES_READ * self.settings.max_question_characters]
 
     async def stop(self, chat: OpenChat) -> Update:
         """An answer under way keeps the quotes already shown; a question without an answer goes back to the box."""

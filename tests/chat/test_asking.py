@@ -305,18 +305,28 @@ def test_an_answer_stays_where_asking_it_again_is_refused(tmp_path: Path) -> Non
     assert questions(chat) == [BUILT, BUILT]
 
 
-def test_a_question_that_is_too_long_is_told_its_length_and_kept_as_far_as_it_is_read(tmp_path: Path) -> None:
-    """The backend, which says what is wrong, gets to see all of it."""
-    long = "harbour " * 600
+def test_a_question_that_is_too_long_is_kept_to_be_made_shorter(tmp_path: Path) -> None:
+    """The backend, which says what is wrong, gets to see all of it, also when it is asked again: no cut question is
+    answered. One of a size that nobody writes is kept in part, which is still too long.
+    """
+    long, longer = "harbour " * 600, "harbour" * 30_000
 
     async def play(asking: Asking, backend: HeldBackend, chat: OpenChat) -> None:
         backend.let_go.set()
         await to_the_end(asking.submit(long, chat, REQUEST))
+        await to_the_end(asking.retry(chat, REQUEST))
+        (turn,) = chat.conversation.turns
+        assert (turn.question, turn.notice[:21]) == (long.strip(), "The question has too ")
+        box, *_ = await asking.edit(chat)
+        assert box == long.strip()
+        await to_the_end(asking.submit(longer, chat, REQUEST))
+        await to_the_end(asking.retry(chat, REQUEST))
 
     chat, backend = played(tmp_path, play)
-    assert [question for question, *_ in backend.asked] == [long.strip()]
+    asked = [question for question, *_ in backend.asked]
     (turn,) = chat.conversation.turns
-    assert (turn.question, turn.notice[:21]) == (long[:2000], "The question has too ")
+    assert asked == [long.strip(), long.strip(), longer, turn.question]
+    assert (len(turn.question), turn.notice[:21]) == (20_000, "The question has too ")
 
 
 def test_examples_follow_a_newer_index(tmp_path: Path) -> None:
