@@ -144,7 +144,7 @@ class Asking:
             return Turn(question, notice=self.texts.failed)
 
     def _kept(self, question: str) -> str:
-        """What a turn keeps of a question: more than is read, so that one that is too long still is when asked again."""
+        """What a turn keeps of a question: more than is read, so that one too long still is when asked again."""
         return question[: KEPT_TIMES_READ * self.settings.max_question_characters]
 
     async def stop(self, chat: OpenChat) -> Update:

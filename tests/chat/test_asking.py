@@ -16,7 +16,6 @@ import pytest
 from rag.answering import compose
 from rag.chat import asking as module
 from rag.chat.asking import Asking
-from rag.chat.conversation import Conversation, Turn
 from rag.chat.feedback import FeedbackFile
 from rag.chat.handlers import make_handlers
 from rag.chat.library import library_view
@@ -345,13 +344,3 @@ def test_examples_follow_a_newer_index(tmp_path: Path) -> None:
         assert messages == []
 
     played(tmp_path, play)
-
-
-def test_every_page_has_a_conversation_of_its_own() -> None:
-    """Gradio copies the first value for each page: a copy shares nothing with it."""
-    import copy
-
-    new = OpenChat(examples_of="v")
-    mine, yours = copy.deepcopy(new), copy.deepcopy(new)
-    mine.ask(Turn("q", pending=True))
-    assert yours.conversation == new.conversation == Conversation()

@@ -274,6 +274,17 @@ def test_conversations_are_kept_listed_renamed_and_deleted(visit: Visit) -> None
     expect(page.locator("#panel mark.now").first).to_be_visible()
 
 
+def test_every_page_has_a_conversation_of_its_own(visiting: Visiting) -> None:
+    """What is asked in one tab is not shown in another, nor written into its conversation."""
+    mine, yours = visiting(), visiting()
+    mine.ask(BUILT)
+    expect(yours.page.locator("#chat .q")).to_have_count(0)
+    yours.ask(STRIKE)
+    expect(yours.page.locator("#chat .q")).to_have_text([STRIKE])
+    mine.ask(UNKNOWN)
+    expect(mine.page.locator("#chat .q")).to_have_text([BUILT, UNKNOWN])
+
+
 def test_a_new_question_comes_to_the_top(visiting: Visiting) -> None:
     """The answer to a second question, too, is read from its beginning without scrolling."""
     visit = visiting(width=360, height=640)
