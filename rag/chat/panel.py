@@ -206,5 +206,5 @@ def _marked(text: str, start: int, end: int, places: Sequence[Place], current: P
             continue
         now = current is not None and any(p.ref == current.ref for p in inside)
         first = ' tabindex="-1"' if now and current is not None and low == current.start else ""
-        html.append(f'<mark class="{"now" if now else "other"}" data-ref="{inside[0].ref}"{first}>{words}</mark>')
+        html.append(f'<mark class="{"now" if now else "other"}"{first}>{words}</mark>')
     return "".join(html)

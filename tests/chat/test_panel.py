@@ -69,6 +69,8 @@ def test_marks_are_the_quotes_and_all_else_is_the_text(text: str, data: st.DataO
     squeeze = str.split
     assert "".join(squeeze(seen.text)) == "".join(squeeze(text))
     assert "".join(squeeze(seen.now)) == "".join(squeeze(text[start:end]))
+    rest = text[other_start : max(start, other_start)] + text[max(end, other_start) :]
+    assert "".join(squeeze(seen.other)) == "".join(squeeze(rest))
 
 
 def test_line_numbers_count_every_line() -> None:

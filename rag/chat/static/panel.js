@@ -81,7 +81,7 @@ let previewTimer = 0;
 function showPreview(chip) {
   const message = messageOf(chip), card = message && findAll('.card a.open', message).find((a) => a.hash === chip.hash);
   const preview = find('#preview');
-  if (!card || phone.matches || document.body.classList.contains('no-preview')) return;
+  if (!card || phone.matches) return;
   const quote = make('p', 'preview-quote');
   for (const part of findAll('.words > span', card)) quote.append(make(part.className === 'exact' ? 'b' : 'span', '', part.textContent));
   preview.replaceChildren(quote, make('p', 'preview-from', find('.from', card).textContent));
