@@ -38,8 +38,9 @@ from chat_first_paint import served
 from rag.assistant import Assistant
 from rag.settings import Settings
 
-PAUSE_S = 1.5
-"""Between an answer and the next question of the same person; a person who reads takes longer."""
+PAUSE_S = 2.0
+"""Between an answer and the next question of the same person; a person who reads takes longer. Fifty people then stay
+below the 20 questions a second that one address may ask."""
 MOST_QUESTIONS = 20_000
 PATIENCE_S = 30.0
 
@@ -58,7 +59,9 @@ class Tally:
     refused: int = 0
 
 
-async def _person(client: httpx.AsyncClient, number: int, expected: dict[str, str], until: float, tally: Tally) -> None:
+async def _person(
+    client: httpx.AsyncClient, number: int, expected: dict[str, list[str]], until: float, tally: Tally
+) -> None:
     questions = list(expected)
     asked = number
     session = uuid.uuid4().hex[:12]
@@ -84,8 +87,8 @@ async def _person(client: httpx.AsyncClient, number: int, expected: dict[str, st
 
 async def _ask(
     client: httpx.AsyncClient, session: str, question: str, begun: float, tally: Tally
-) -> tuple[str, str] | None:
-    """The question and the answer's text as the page stores them; None where the server politely refused."""
+) -> tuple[str, list[str]] | None:
+    """The question and the answer's quotes as the page stores them; None where the server politely refused."""
     payload = {"data": [question, None], "fn_index": tally.submit, "session_hash": session}
     joined = await client.post("/gradio_api/queue/join", json=payload)
     if joined.status_code in (429, 503):
@@ -104,11 +107,11 @@ async def _ask(
             if message["msg"] == "process_completed":
                 ledger = html.unescape(re.sub(r"<[^>]+>", "", message["output"]["data"][3]))
                 turns = json.loads(ledger)["turns"]
-                return (turns[-1]["question"], turns[-1]["text"]) if turns else None
+                return (turns[-1]["question"], turns[-1]["citations"]) if turns else None
     raise TimeoutError
 
 
-async def _crowd(url: str, people: int, seconds: float, expected: dict[str, str]) -> Tally:
+async def _crowd(url: str, people: int, seconds: float, expected: dict[str, list[str]]) -> Tally:
     limits = httpx.Limits(max_connections=4 * people, max_keepalive_connections=people)
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, limits=limits) as client:
         config = (await client.get("/config")).json()
@@ -141,7 +144,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=120, choices=range(1, 301), metavar="1-300")
     given = parser.parse_args()
     with Assistant.open(given.index, Settings()) as assistant:
-        expected = {question: assistant.ask(question).text for question in assistant.suggestions()}
+        expected = {
+            question: [
+                f"{c.quote.document.id}.{c.quote.start}.{c.quote.end}" for c in assistant.ask(question).citations
+            ]
+            for question in assistant.suggestions()
+        }
     load = os.getloadavg()[0]
     with served(given.index) as server:
         server_before, crowd_before = _processor_s(server.pid), time.process_time()
