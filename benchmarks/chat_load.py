@@ -38,7 +38,7 @@ from chat_first_paint import served
 from rag.assistant import Assistant
 from rag.settings import Settings
 
-PAUSE_S = 2.0
+PAUSE_S = 2.5
 """Between an answer and the next question of the same person; a person who reads takes longer. Fifty people then stay
 below the 20 questions a second that one address may ask."""
 MOST_QUESTIONS = 20_000
