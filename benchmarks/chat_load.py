@@ -36,6 +36,7 @@ import measured
 from chat_first_paint import served
 
 from rag.assistant import Assistant
+from rag.chat.places import place_of
 from rag.settings import Settings
 
 PAUSE_S = 2.5
@@ -145,9 +146,7 @@ def main() -> None:
     given = parser.parse_args()
     with Assistant.open(given.index, Settings()) as assistant:
         expected = {
-            question: [
-                f"{c.quote.document.id}.{c.quote.start}.{c.quote.end}" for c in assistant.ask(question).citations
-            ]
+            question: [place_of(citation).ref for citation in assistant.ask(question).citations]
             for question in assistant.suggestions()
         }
     load = os.getloadavg()[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from rag.answering import cite, compose
 from rag.chat.backend import Backend
-from rag.chat.places import Place, find_place, is_document_id
+from rag.chat.places import Place, find_place, is_document_id, place_of
 from rag.records import Answer, Citation, Quote
 
 MAX_TURNS = 40
@@ -105,7 +105,7 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
     turns = [
         {
             "question": turn.question,
-            "citations": [f"{c.quote.document.id}.{c.quote.start}.{c.quote.end}" for c in turn.citations],
+            "citations": [place_of(citation).ref for citation in turn.citations],
             "closest": [place.ref for place in turn.closest],
             "abstained": turn.abstained,
             "stopped": turn.stopped,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from rag.chat.backend import Backend
-from rag.records import Document
+from rag.records import Citation, Document
 
 _REF = re.compile(r"([0-9a-f]{16})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 _DOCUMENT_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -46,6 +46,11 @@ class Place:
         """The words that follow the stretch, about a line."""
         text = self.document.text[self.end : self.end + CONTEXT_CHARACTERS]
         return text if self.end + CONTEXT_CHARACTERS >= len(self.document.text) else text.rpartition(" ")[0]
+
+
+def place_of(citation: Citation) -> Place:
+    """Where the quote of a citation stands."""
+    return Place(citation.quote.document, citation.quote.start, citation.quote.end)
 
 
 def find_place(backend: Backend, ref: object) -> Place | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rag.chat.conversation import Conversation, Turn
 from rag.chat.escaping import escape, one_line
 from rag.chat.parts import Words, parts
-from rag.chat.places import Place
+from rag.chat.places import Place, place_of
 from rag.chat.texts import Texts
 from rag.location import location
 from rag.records import Citation, Document
@@ -93,7 +93,7 @@ def _lines(text: str) -> str:
 
 
 def _chip(citation: Citation, texts: Texts) -> str:
-    place = _place(citation)
+    place = place_of(citation)
     title = texts.source_of.format(
         number=citation.number, title=one_line(place.document.title), location=citation.location
     )
@@ -102,7 +102,7 @@ def _chip(citation: Citation, texts: Texts) -> str:
 
 def _cards(turn: Turn, texts: Texts) -> str:
     cards = "".join(
-        _card(turn, _place(c), str(c.number), c.location, texts.open_quote.format(number=c.number), texts)
+        _card(turn, place_of(c), str(c.number), c.location, texts.open_quote.format(number=c.number), texts)
         for c in turn.citations
     )
     return f'<div class="cards"><h3 class="vh">{escape(texts.cards_heading)}</h3>{cards}</div>' if cards else ""
@@ -167,7 +167,3 @@ def _tools(turn: Turn, number: int, last: bool, texts: Texts) -> str:
         for name, label, note in tools
     )
     return f'<div class="tools">{links}</div>'
-
-
-def _place(citation: Citation) -> Place:
-    return Place(citation.quote.document, citation.quote.start, citation.quote.end)
