@@ -1,9 +1,9 @@
 """Which way of putting dense and keyword scores together ranks better: prints nDCG@10 and R@100 for each.
 
-    python -m benchmarks.fusion SET --data DIR --index FOLDER
+    python benchmarks/fusion.py SET --data DIR --index FOLDER
 
 SET is any BEIR folder below DIR, by its path there. The index is built in `--index` and used again where it is
-there already. Scores are of chunks; a document's is its best chunk's.
+there already. Scores are of chunks; a document's is its best chunk's. Writes results/fusion.json.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import measured
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lists = [_lists(index, encoder, question) for question in questions.questions]
     names = [questions.names[document.id][0] for document in index.store.documents()]
     owners = np.array([index.store.chunk(chunk)[0] for chunk in range(index.manifest.chunks)])
+    figures: dict[str, dict[str, float]] = {}
     for name, fuse in WAYS.items():
         ranked = {}
         for question, (dense, segment, keyword) in zip(questions.questions, lists, strict=True):
@@ -84,7 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             best = np.argsort(-by_document, kind="stable")[:100]
             ranked[question.id] = [names[i] for i in best]
         values = score_rankings(rank_measures(100), {q.id: q.relevant for q in questions.questions}, ranked).values()
-        print(f"{name:42} " + "  ".join(f"{m} {np.mean([v[m] for v in values]):.4f}" for m in ("nDCG@10", "R@100")))
+        figures[name] = {m: round(float(np.mean([v[m] for v in values])), 4) for m in ("nDCG@10", "R@100")}
+        print(f"{name:42} " + "  ".join(f"{measure} {value:.4f}" for measure, value in figures[name].items()))
+    measured.write("fusion", figures, {"set": given.set, "questions": len(questions.questions)})
     return 0
 
 

@@ -1,18 +1,23 @@
 """What plain retrieval finds of the seeds set's gold: the scale for the figures of `python -m evals run seeds`.
 
-    python -m benchmarks.plain_retrieval
+    python benchmarks/plain_retrieval.py
 
 The same chunks, the same encoder, five chunks a question: by cosine, by BM25, and by reciprocal ranks of both. Prints
 `passages.Success@5` and `passages.facet_recall` as the evals count them, beside those of the committed baseline.
+Writes results/plain_retrieval.json.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import measured
 import numpy as np
 
 from evals import benchmarks
@@ -56,10 +61,14 @@ def main() -> None:
         index.close()
     baseline = json.loads((ROOT / "evals" / "results" / "baseline.json").read_text(encoding="utf-8"))
     print(f"{'five of':<28}" + "".join(f"{measure:>24}" for measure in MEASURES))
-    for way, scores in found.items():
-        print(f"{way:<28}" + "".join(f"{np.mean([s[measure] for s in scores]):>24.3f}" for measure in MEASURES))
+    figures = {
+        way: {m: round(float(np.mean([s[m] for s in scores])), 3) for m in MEASURES} for way, scores in found.items()
+    }
+    for way, means in figures.items():
+        print(f"{way:<28}" + "".join(f"{value:>24.3f}" for value in means.values()))
     aggregates = baseline["aggregates"]["all"]
     print(f"{'this assistant (baseline)':<28}" + "".join(f"{aggregates[m]['value']:>24.3f}" for m in MEASURES))
+    measured.write("plain_retrieval", figures, {"shown": _SHOWN, "depth": _DEPTH})
 
 
 def _fused(*rankings: Sequence[int]) -> list[int]:

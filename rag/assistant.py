@@ -209,14 +209,17 @@ class Assistant:
         """
         if words < 1:
             raise UserError(f"A search for {words} words finds nothing. Ask for 1 or more.")
-        k, within = self._settings.passages, self._within(self._index, documents)
-        chunks = self._index.manifest.chunks if within is None else sum(map(len, within))
+        index, k = self._index, self._settings.passages
+        asked = self._understood(index, self._checked(query), ())
+        within = self._within(index, documents)
+        chunks = index.manifest.chunks if within is None else sum(map(len, within))
         while True:
-            found = self.retrieve(query, k, documents, characters=round(words * _CHARACTERS_A_WORD))
+            found = self._found(index, asked, k, within, characters=round(words * _CHARACTERS_A_WORD))
             # Fewer passages than `k` are not all there is: they grow among the chunks that were found.
             if k >= chunks or sum(word_count(passage.text) for passage in found.passages) >= words:
                 break
             k *= 2
+        found = self._ranked(asked, found, len(found.passages))
         kept: list[Passage] = []
         for passage, inside in zip(found.passages, found.inside, strict=True):
             ends = [segment.span.end for segment in inside]
@@ -229,27 +232,29 @@ class Assistant:
                 kept.append(replace(passage, end=passage.start + last.end()))
         return tuple(kept)
 
-    def retrieve(
-        self,
-        question: str,
-        k: int | None = None,
-        documents: Sequence[str] | None = None,
-        *,
-        characters: int = _PASSAGE_CHARACTERS,
-    ) -> Retrieved:
-        """What `search` finds, with the scores of every segment; passages grow to about `characters`."""
+    def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> Retrieved:
+        """What `search` finds, with the scores of every segment."""
         index = self._index
         query = self._understood(index, self._checked(question), ())
         wanted = self._settings.passages if k is None else k
-        found = retrieve(
-            index,
-            query,
-            self._depth(wanted, A_SEARCH),
-            characters=characters,
-            within=self._within(index, documents),
-            weights=RANKING,
-        )
-        return found if self._reader is None else reread(self._reader, query, found, A_SEARCH, k=wanted)
+        return self._ranked(query, self._found(index, query, wanted, self._within(index, documents)), wanted)
+
+    def _found(
+        self,
+        index: Index,
+        query: Query,
+        wanted: int,
+        within: Sequence[range] | None,
+        *,
+        characters: int = _PASSAGE_CHARACTERS,
+    ) -> Retrieved:
+        """What a search ranks: passages of about `characters`, more than are wanted where they will be read."""
+        depth = self._depth(wanted, A_SEARCH)
+        return retrieve(index, query, depth, characters=characters, within=within, weights=RANKING)
+
+    def _ranked(self, query: Query, found: Retrieved, k: int) -> Retrieved:
+        """The best `k` of what was found, once it is read."""
+        return found if self._reader is None else reread(self._reader, query, found, A_SEARCH, k=k)
 
     def _depth(self, wanted: int, extent: Extent) -> int:
         """Passages to retrieve, so that reading can choose those that are wanted."""

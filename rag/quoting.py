@@ -20,12 +20,14 @@ MIN_WORDS = 8
 """A quote shorter than this takes the better of its neighbours along."""
 _REPEATED = 0.7
 """Share of words in common from which a quote repeats one shown before."""
-_FILLER = re.compile(r"(?:[Uu]h|[Ee]rm|[Mm]hm|ah|oh)(?:[\s,.]+|\Z)|[Uu]m[,.]\s*")
-"""In small letters or at the beginning of a sentence: ER is a ward, and Oh and Ah are names. "Um" begins a clause in
-German and Portuguese, though not before a comma."""
-_ENGLISH_FILLER = re.compile(rf"{_FILLER.pattern}|[Uu]m(?:\s+|\Z)")
-_TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|erm|mhm)\Z")
-_ENGLISH_TRAILING_FILLER = re.compile(r"[\s,]+(?:uh|um|erm|mhm)\Z")
+_LEADING = r"(?:[Uu]h|[Ee]rm|[Mm]hm|ah|oh)(?:[\s,.]+|\Z)"
+_FILLERS = {
+    "en": (re.compile(rf"{_LEADING}|[Uu]m(?:[\s,.]+|\Z)"), re.compile(r"[\s,]+(?:uh|um|erm|mhm)\Z")),
+    "": (re.compile(rf"{_LEADING}|[Uu]m[,.]\s*"), re.compile(r"[\s,]+(?:uh|erm|mhm)\Z")),
+}
+"""By language, "" where it is not known: what is cut off before a quote, and after it. In small letters or at the
+beginning of a sentence: ER is a ward, and Oh and Ah are names. "Um" begins a clause in German and Portuguese, though
+not before a comma."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +156,11 @@ def _length(inside: Sequence[ScoredSegment], first: int, last: int, document: Do
 
 def _without_fillers(text: str, span: Span, language: str) -> Span:
     """The span without "uh" and "um" at its ends, where its language is English or not known."""
-    if language not in ("", "en"):
+    if language not in _FILLERS:
         return span
-    filler, trailing = (_ENGLISH_FILLER, _ENGLISH_TRAILING_FILLER) if language else (_FILLER, _TRAILING_FILLER)
+    leading, trailing = _FILLERS[language]
     start, end = span
-    while match := filler.match(text, start, end):
+    while match := leading.match(text, start, end):
         start = match.end()
     while match := trailing.search(text[start:end]):
         end = start + match.start()
