@@ -176,7 +176,10 @@ def verify_version(given: argparse.Namespace, effective: Effective) -> int:
         raise UserError(f"There is no version {given.version!r}. Versions: {', '.join(folder.names()) or 'none'}.")
     path = folder.live() if given.version is None else folder.versions / given.version
     opener = None if given.sample == 0 else _encoder(effective)
-    return _say_checks(verify(path, opener, given.sample), given.json, {"version": path.name})
+    code = _say_checks(verify(path, opener, given.sample), given.json, {"version": path.name})
+    if code == FAILED and not path.is_dir():
+        raise UserError(f"The version {path.name} was removed by a build while it was checked. Run: rag verify")
+    return code
 
 
 def doctor(given: argparse.Namespace, effective: Effective) -> int:

@@ -253,14 +253,23 @@ class IndexFolder:
         _sync(self.versions)
 
     def make_live(self, name: str) -> None:
-        """Swap CURRENT to a version, in one atomic rename."""
+        """Swap CURRENT to a version, in one atomic rename.
+
+        Raises BuildError where there is no such version, or where it is live but the disk did not confirm it.
+        """
         if name not in self.names():
             raise BuildError(f"There is no version {name!r}. Versions: {', '.join(self.names()) or 'none'}.")
         temporary = self.root / f".CURRENT-{os.getpid()}"
         temporary.write_text(name + "\n", encoding="utf-8")
         _sync(temporary)
         temporary.replace(self.root / "CURRENT")
-        _sync(self.root)
+        try:
+            _sync(self.root)
+        except OSError as error:
+            raise BuildError(
+                f"Index {name} is live, but the disk did not confirm it ({error}): after a power cut the one before it "
+                "may be. Check the disk, then: rag versions"
+            ) from error
 
     def prune(self, keep: int) -> list[str]:
         """Remove what is surplus, but for what cannot be removed now. Returns what was removed."""

@@ -149,6 +149,26 @@ def test_versions_are_kept_rolled_back_and_pruned(tmp_path: Path) -> None:
     assert folder.current() == built[1]
 
 
+def test_swap_that_the_disk_does_not_confirm_is_told_as_it_is(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once CURRENT has its new name nobody may be told that the live index is as it was."""
+    shutil.copytree(small, tmp_path / "index")
+    folder = IndexFolder(tmp_path / "index")
+    name = folder.current()
+    assert name is not None
+    (folder.root / "CURRENT").unlink()
+
+    def fails_on_the_root(path: Path) -> None:
+        if path == folder.root:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("rag.versions._sync", fails_on_the_root)
+    with pytest.raises(BuildError, match=rf"Index {name} is live, but the disk did not confirm it"), folder.writing():
+        folder.make_live(name)
+    assert folder.current() == name
+
+
 def test_damaged_version_is_opened_once(small: Path, tmp_path: Path) -> None:
     """Only where another version has become live is it worth another try."""
     shutil.copytree(small, tmp_path / "index")

@@ -17,12 +17,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from rag import doctor
+from rag import doctor, verifying
 from rag.cli import main
 from rag.encoding import EncoderCard, HashingEncoder
 from rag.errors import UserError
 from rag.exporting import BUNDLED_SHA256
 from rag.settings import Settings
+from rag.verifying import Check
 from rag.versions import CHUNK_VECTORS, IndexFolder
 from rag.watching import follow
 from tests.conftest import REPOSITORY
@@ -89,6 +90,25 @@ def test_damaged_version_is_not_rolled_back_to(run: Run, folder: Path, tmp_path:
     assert run("verify")[0] == 0
     code, out, _ = run("verify", old)
     assert (code, "FAILED files" in out) == (1, True)
+
+
+def test_version_removed_while_it_is_checked_is_not_called_damaged(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build may prune what is being verified; then the message says so, and not that it should be built again."""
+    run("index", str(folder))
+    index = IndexFolder(tmp_path / "index")
+    name = index.live().name
+
+    def verify(path: Path, *given: object) -> Iterator[Check]:
+        checks = verifying.verify(path, None)
+        yield next(checks)
+        index.remove(name)
+        yield from checks
+
+    monkeypatch.setattr("rag.upkeep.verify", verify)
+    code, _, error = run("verify", name)
+    assert (code, f"The version {name} was removed by a build while it was checked" in error) == (1, True)
 
 
 def test_report_says_what_was_done(run: Run, folder: Path) -> None:
