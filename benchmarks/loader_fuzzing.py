@@ -1,0 +1,73 @@
+"""Fuzz every loader by turns (fuzz/loaders.py) and keep what came of it.
+
+    python benchmarks/loader_fuzzing.py [--minutes 10] [--corpus FOLDER] [KIND ...]
+
+For each kind: the minutes, the inputs tried, the edges of this package's Python code that they reached, and the
+findings, which are kept in `--corpus` beside the inputs that reached something new. Needs: pip install atheris. Writes
+results/loader_fuzzing.json; a kind that is not named keeps its figures there. Exit code 1 where there is a finding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+import measured  # noqa: E402  the path comes first
+
+KINDS = ("pdf", "docx", "pptx", "epub", "html", "vtt", "srt", "csv", "md", "txt")
+_DONE = re.compile(r"Done (\d+) runs in (\d+) second")
+_COVERAGE = re.compile(r"cov: (\d+)")
+
+
+def main() -> int:
+    """Fuzz, print a line a kind, save after each."""
+    parser = argparse.ArgumentParser(description="Fuzz every loader.")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"(default: all: {', '.join(KINDS)})")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for each kind (default: 10)")
+    parser.add_argument("--corpus", type=Path, help="inputs of earlier runs to begin with, by kind; more are added")
+    given = parser.parse_args()
+    if unknown := set(given.kinds) - set(KINDS):
+        parser.error(f"{', '.join(sorted(unknown))} is no kind. Kinds: {', '.join(KINDS)}.")
+    kept = measured.FOLDER / "loader_fuzzing.json"
+    figures = json.loads(kept.read_text(encoding="utf-8"))["figures"] if kept.exists() else {}
+    found = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for kind in given.kinds or KINDS:
+            figures[kind] = _fuzzed(kind, given.minutes, (given.corpus or Path(scratch)) / kind)
+            found += figures[kind]["findings"]
+            print(f"{kind:6}" + "  ".join(f"{value} {name}" for name, value in figures[kind].items()), flush=True)
+            measured.write("loader_fuzzing", {k: figures[k] for k in KINDS if k in figures}, {"minutes": given.minutes})
+    return 1 if found else 0
+
+
+def _fuzzed(kind: str, minutes: float, corpus: Path) -> dict[str, int]:
+    """One kind. Raises SystemExit with what the fuzzer said where it ended before its time without a finding."""
+    findings = corpus / "findings"
+    findings.mkdir(parents=True, exist_ok=True)
+    inputs = corpus / "inputs"
+    inputs.mkdir(exist_ok=True)
+    before = set(findings.iterdir())
+    options = [f"-max_total_time={round(minutes * 60)}", f"-artifact_prefix={findings}/", str(inputs)]
+    command = [sys.executable, str(REPOSITORY / "fuzz" / "loaders.py"), kind, *options]
+    said = subprocess.run(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    new, done, reached = set(findings.iterdir()) - before, _DONE.search(said.stderr), _COVERAGE.findall(said.stderr)
+    if done is None and not new:
+        raise SystemExit(f"fuzz/loaders.py {kind} ended early (code {said.returncode}):\n{said.stderr[-2000:]}")
+    return {
+        "seconds": int(done[2]) if done else 0,
+        "executions": int(done[1]) if done else 0,
+        "coverage": max(map(int, reached), default=0),
+        "findings": len(new),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
