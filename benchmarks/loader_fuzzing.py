@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -23,7 +24,7 @@ sys.path.insert(0, str(REPOSITORY))
 import measured  # noqa: E402  the path comes first
 
 KINDS = ("pdf", "docx", "pptx", "epub", "html", "vtt", "srt", "csv", "md", "txt")
-_DONE = re.compile(r"Done (\d+) runs in (\d+) second")
+_EXECUTIONS = re.compile(r"^#(\d+)\t", re.MULTILINE)
 _COVERAGE = re.compile(r"cov: (\d+)")
 
 
@@ -49,23 +50,29 @@ def main() -> int:
 
 
 def _fuzzed(kind: str, minutes: float, corpus: Path) -> dict[str, int]:
-    """One kind. Raises SystemExit with what the fuzzer said where it ended before its time without a finding."""
-    findings = corpus / "findings"
+    """One kind. A finding ends the fuzzer, which is then started again for the time that is left.
+
+    Raises SystemExit with what the fuzzer said where it ended early without a finding.
+    """
+    findings, inputs = corpus / "findings", corpus / "inputs"
     findings.mkdir(parents=True, exist_ok=True)
-    inputs = corpus / "inputs"
     inputs.mkdir(exist_ok=True)
     before = set(findings.iterdir())
-    options = [f"-max_total_time={round(minutes * 60)}", f"-artifact_prefix={findings}/", str(inputs)]
-    command = [sys.executable, str(REPOSITORY / "fuzz" / "loaders.py"), kind, *options]
-    said = subprocess.run(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
-    new, done, reached = set(findings.iterdir()) - before, _DONE.search(said.stderr), _COVERAGE.findall(said.stderr)
-    if done is None and not new:
-        raise SystemExit(f"fuzz/loaders.py {kind} ended early (code {said.returncode}):\n{said.stderr[-2000:]}")
+    began, executions, coverage = time.monotonic(), 0, 0
+    while (left := round(minutes * 60 - (time.monotonic() - began))) > 0:
+        known = len(list(findings.iterdir()))
+        options = [f"-max_total_time={left}", f"-artifact_prefix={findings}/", str(inputs)]
+        command = [sys.executable, str(REPOSITORY / "fuzz" / "loaders.py"), kind, *options]
+        said = subprocess.run(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+        executions += max(map(int, _EXECUTIONS.findall(said.stderr)), default=0)
+        coverage = max(coverage, *map(int, _COVERAGE.findall(said.stderr)))
+        if said.returncode and len(list(findings.iterdir())) == known:
+            raise SystemExit(f"fuzz/loaders.py {kind} ended early (code {said.returncode}):\n{said.stderr[-2000:]}")
     return {
-        "seconds": int(done[2]) if done else 0,
-        "executions": int(done[1]) if done else 0,
-        "coverage": max(map(int, reached), default=0),
-        "findings": len(new),
+        "seconds": round(time.monotonic() - began),
+        "executions": executions,
+        "coverage": coverage,
+        "findings": len(set(findings.iterdir()) - before),
     }
 
 
