@@ -6,10 +6,10 @@ from 0, and an end is exclusive. ``document.text[start:end]`` is the only way a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Span(NamedTuple):
@@ -38,6 +38,16 @@ class Anchor:
     label: str
     """As a person writes it: "Results", "Ruby Osman", "p. 12", "00:14:05". Empty ends the one before."""
 
+    def row(self) -> list[int | str]:
+        """As JSON has it."""
+        return [self.start, self.kind.value, self.label]
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Anchor:
+        """From `row`."""
+        start, kind, label = row
+        return cls(start, AnchorKind(kind), label)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -57,6 +67,12 @@ class Source:
     """BCP 47 tag, such as "en"."""
     questions: tuple[str, ...] = ()
     """Examples of what the document answers, offered to a reader who does not know what to ask."""
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Source:
+        """From what `asdict` makes of it, once it was JSON."""
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,7 @@ def entries_of(documents: Iterable[Document]) -> Corpus:
 
 def content_key(document: Document) -> str:
     """Names all of a document but its path."""
-    anchors = [[anchor.start, anchor.kind, anchor.label] for anchor in document.anchors]
-    parts = [document.id, document.sha256, asdict(document.source), anchors]
+    parts = [document.id, document.sha256, asdict(document.source), [anchor.row() for anchor in document.anchors]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from rag.errors import BuildError
-from rag.records import Anchor, AnchorKind, Document, Source
+from rag.records import Anchor, Document, Source
 
 
 class Stash:
@@ -45,7 +45,7 @@ class Stash:
     def put(self, key: str, document: Document, content_key: str, loading: str) -> None:
         """Keep a document."""
         raw = asdict(document)
-        raw["anchors"] = [[a.start, a.kind.value, a.label] for a in document.anchors]
+        raw["anchors"] = [anchor.row() for anchor in document.anchors]
         packed = zlib.compress(json.dumps(raw).encode("ascii"), 1)
         self._db.execute(
             "INSERT OR REPLACE INTO loaded VALUES (?, ?, ?, ?, ?, '')", (key, document.id, content_key, loading, packed)
@@ -72,9 +72,8 @@ class Stash:
                 f"The cache of documents {self._path} is damaged ({error}). Delete it and build again; "
                 "nothing is lost but time."
             ) from error
-        source: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw["source"].items()}
-        anchors = tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in raw["anchors"])
-        return Document(raw["id"], path, raw["sha256"], raw["text"], Source(**source), anchors)
+        anchors = tuple(map(Anchor.from_row, raw["anchors"]))
+        return Document(raw["id"], path, raw["sha256"], raw["text"], Source.from_fields(raw["source"]), anchors)
 
     def keep_only(self, keys: Iterable[str]) -> None:
         """Drop all but what is kept under these keys."""

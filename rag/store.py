@@ -15,9 +15,9 @@ from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
 from itertools import groupby, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rag.records import Anchor, AnchorKind, Chunk, Document, Listed, Source, Span
+from rag.records import Anchor, Chunk, Document, Listed, Source, Span
 
 if TYPE_CHECKING:
     from rag.preparing import Prepared  # only writing needs what it imports: half the cold start of a question
@@ -154,7 +154,7 @@ class StoreWriter:
                 document.sha256,
                 document.text,
                 json.dumps(asdict(document.source), ensure_ascii=False),
-                json.dumps([[a.start, a.kind, a.label] for a in document.anchors], ensure_ascii=False),
+                json.dumps([anchor.row() for anchor in document.anchors], ensure_ascii=False),
                 self.chunks,
                 self.chunks + len(chunks),
                 len(document.text),
@@ -404,11 +404,8 @@ def _document(db: sqlite3.Connection, lock: threading.Lock, number: int) -> Docu
         ).fetchone()
     if row is None:
         raise KeyError(number)
-    fields: dict[str, Any] = json.loads(row[4])
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
-    source = Source(**values)
-    anchors = tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in json.loads(row[5]))
-    return Document(row[0], row[1], row[2], row[3], source, anchors)
+    source = Source.from_fields(json.loads(row[4]))
+    return Document(row[0], row[1], row[2], row[3], source, tuple(map(Anchor.from_row, json.loads(row[5]))))
 
 
 def _document_frequency(db: sqlite3.Connection, lock: threading.Lock, stem: str) -> int:

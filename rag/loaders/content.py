@@ -45,7 +45,7 @@ class Content:
         """As plain values."""
         return {
             "text": self.text,
-            "anchors": [[a.start, a.kind.value, a.label] for a in self.anchors],
+            "anchors": [anchor.row() for anchor in self.anchors],
             "source": asdict(self.source),
             "pages": asdict(self.pages),
             "notes": list(self.notes),
@@ -55,11 +55,10 @@ class Content:
     def from_json(cls, raw: dict[str, Any]) -> Content:
         """From `to_json`."""
         pages = raw["pages"]
-        source: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in raw["source"].items()}
         return cls(
             raw["text"],
-            tuple(Anchor(start, AnchorKind(kind), label) for start, kind, label in raw["anchors"]),
-            Source(**source),
+            tuple(map(Anchor.from_row, raw["anchors"])),
+            Source.from_fields(raw["source"]),
             Pages(pages["seen"], pages["empty"], tuple(pages["dropped"])),
             tuple(raw["notes"]),
         )
