@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="ask a question set and save the result")
     _set_options(run)
+    _seeds_options(run)
     _running_options(run)
     run.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="change a setting"
@@ -92,12 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="verify the gold of a set: by default that of the seeds")
     _set_options(check, default="seeds")
-    check.add_argument(
-        "--questions", type=Path, default=SEED_QUESTIONS, metavar="FILE", help="another file in the format of the seeds"
-    )
-    check.add_argument(
-        "--documents", type=Path, default=SEEDS, metavar="FOLDER", help="the documents it is about (default: seeds)"
-    )
+    _seeds_options(check)
     check.set_defaults(command=_check)
 
     feedback = commands.add_parser("feedback", help="draft gold questions from the answers that readers marked")
@@ -115,6 +111,15 @@ def _set_options(parser: argparse.ArgumentParser, default: str | None = None) ->
         "--format", type=Format, choices=[f for f in Format if f is not Format.SEEDS], help="if not seen"
     )
     parser.add_argument("--qrels", metavar="NAME", help="file of qrels of a BEIR folder (test, where there is one)")
+
+
+def _seeds_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--questions", type=Path, default=SEED_QUESTIONS, metavar="FILE", help="another file in the format of the seeds"
+    )
+    parser.add_argument(
+        "--documents", type=Path, default=SEEDS, metavar="FOLDER", help="the documents it is about (default: seeds)"
+    )
 
 
 def _running_options(parser: argparse.ArgumentParser) -> None:
@@ -170,12 +175,15 @@ def _pairs(given: Sequence[str]) -> dict[str, object]:
 
 
 def _run(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
-    from evals import benchmarks, identity, printing, runs
+    from evals import benchmarks, gold, identity, printing, runs
     from evals.running import run
 
     pairs = _pairs(given.settings)
     settings = identity.settings_from(pairs)
-    loaded = benchmarks.load(given.set, given.data, format=given.format, qrels=given.qrels)
+    if given.set == Format.SEEDS and given.data is None:
+        loaded = gold.load_seeds(given.questions, given.documents)
+    else:
+        loaded = benchmarks.load(given.set, given.data, format=given.format, qrels=given.qrels)
     questions = benchmarks.limited(loaded, given.limit)
     progress = _Progress(given.quiet)
     encoder = open_encoder(settings, progress)
@@ -196,7 +204,11 @@ def _run(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
 def _file_name(given: argparse.Namespace, pairs: dict[str, object]) -> str:
     """Says what is not the default, so that no run of what lies in one folder takes the place of another."""
     asked = {"format": given.format, "limit": given.limit, "qrels": given.qrels}
-    parts = [given.set, *(f"{k}={v}" for k, v in sorted(pairs.items())), *(f"{k}={v}" for k, v in asked.items() if v)]
+    parts = [
+        given.questions.stem if given.set == Format.SEEDS else given.set,
+        *(f"{k}={v}" for k, v in sorted(pairs.items())),
+        *(f"{k}={v}" for k, v in asked.items() if v),
+    ]
     parts += ["own-documents"] if given.own_documents else []
     return "".join(c if c.isalnum() or c in "=.-_," else "-" for c in ",".join(parts)) + ".json"
 
@@ -260,7 +272,7 @@ def _gate(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
     _say(printing.gate(verdicts))
     failed = [verdict.measure for verdict in verdicts if verdict.failed]
     if failed:
-        print(f"evals: the gate is shut: {', '.join(failed)} fell below {given.baseline}", file=sys.stderr)
+        print(f"evals: the gate is shut: {', '.join(failed)}, worse than in {given.baseline}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -10,7 +10,7 @@ from evals.gold import Format
 from evals.runs import Run
 from rag.errors import UserError
 
-TOLERANCE = 0.03
+TOLERANCE = 0.02
 """A main measure that drops by more than this fails even where so few questions cannot prove the drop."""
 
 

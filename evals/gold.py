@@ -138,18 +138,22 @@ def load_documents(folder: Path) -> list[Document]:
 
 
 def load_seeds(questions: Path = SEED_QUESTIONS, folder: Path = SEEDS) -> QuestionSet:
-    """The questions over the documents that ship. Raises UserError where gold does not match them."""
+    """The questions over the documents that ship, or others in their format; the set has the file's name.
+
+    Raises UserError where gold does not match the documents.
+    """
     documents, names = unique((d.path, d) for d in load_documents(folder))
     rows = list(read_lines(questions))
     problems = check(rows, documents)
     if problems:
         first = problems[0]
+        which = "" if questions == SEED_QUESTIONS else f" --questions {questions} --documents {folder}"
         raise UserError(
             f"{len(problems)} of the gold in {questions.name} cannot be used with {folder}, the first in "
-            f"{first.question!r}: {first.what}. See all with: python -m evals check"
+            f"{first.question!r}: {first.what}. See all with: python -m evals check{which}"
         )
     ids = {name: document for document, several in names.items() for name in several}
-    return QuestionSet("seeds", Format.SEEDS, documents, names, tuple(_question(row, ids) for row in rows), {})
+    return QuestionSet(questions.stem, Format.SEEDS, documents, names, tuple(_question(row, ids) for row in rows), {})
 
 
 def _question(row: Row, ids: Mapping[str, str]) -> Question:

@@ -21,7 +21,9 @@ from rag.errors import UserError
 FORMAT = 1
 """Of the file. Changes whenever an older file would be misread."""
 DIGITS = 4
-"""Of every measure, score and confidence."""
+"""Of every measure, score and confidence of a question."""
+_ESTIMATE_DIGITS = 6
+"""Of what is put together from them, which is rounded once more where it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ def _dump(value: object) -> str:
 
 def _estimate(estimate: Estimate) -> dict[str, float | int | None]:
     ends = (estimate.value, estimate.low, estimate.high)
-    value, low, high = (None if end is None else round(end, DIGITS) for end in ends)
+    value, low, high = (None if end is None else round(end, _ESTIMATE_DIGITS) for end in ends)
     return {"value": value, "low": low, "high": high, "n": estimate.n}
 
 

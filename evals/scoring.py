@@ -33,7 +33,7 @@ POOLED = {
 LOWER_IS_BETTER = frozenset({"false_answer", "false_abstention", "aurc", "calibration_error"})
 NEITHER_IS_BETTER = frozenset({"quote_words", "chunks.precision_omega"})
 MAIN: dict[Format, tuple[str, ...]] = {
-    Format.SEEDS: ("passages.facet_recall", "quotes.covered", "false_answer", "false_abstention"),
+    Format.SEEDS: ("passages.facet_recall", "quotes.covered", "quotes.iou", "false_answer", "false_abstention"),
     Format.BEIR: ("nDCG@10", "R@100"),
     Format.SQUAD: ("Success@1", "Success@5", "quotes.facet_recall", "auroc", "false_answer", "false_abstention"),
     Format.CHROMA: ("passages.recall", "passages.iou", "quotes.recall", "quotes.iou"),

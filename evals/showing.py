@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from evals import benchmarks
-from evals.gold import Format, Question, QuestionSet, Stretch
+from evals.gold import SEED_QUESTIONS, Format, Question, QuestionSet, Stretch
 from evals.runs import Outcome, Run, Shown
 from evals.spans import common
 from rag.errors import RagError
@@ -87,6 +87,8 @@ def read_texts(run: Run, data: Path | None, qrels: str | None) -> tuple[Texts | 
     """The set that a run is of, or why its words cannot be shown."""
     identity = run.identity
     format = Format(identity.format)
+    if format is Format.SEEDS and identity.set != SEED_QUESTIONS.stem:
+        return None, "Places are shown without their words: those are known of the questions that ship alone."
     if format is not Format.SEEDS and data is None:
         return None, "Places are shown without their words; give --data FOLDER to see them."
     name, folder = ("seeds", None) if format is Format.SEEDS else (identity.set, data)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +25,7 @@ from rag.reading import A_SEARCH, Extent, Reader, extent_for, reread
 from rag.records import Answer, Document, Listed, Passage
 from rag.retrieval import Retrieved, retrieve
 from rag.scoring import RANKING, Query
-from rag.segmenting import word_count
+from rag.segmenting import first_words, word_count
 from rag.settings import Settings
 from rag.spelling import corrected
 from rag.terms import Analyzer
@@ -228,8 +226,7 @@ class Assistant:
                 kept.append(replace(passage, end=ends[fitting - 1]))
                 words -= word_count(kept[-1].text)
             elif not kept:  # fewer words are wanted than the first segment has
-                *_, last = islice(re.finditer(r"\S+", passage.text), words)
-                kept.append(replace(passage, end=passage.start + last.end()))
+                kept.append(replace(passage, end=passage.start + first_words(passage.text, words)))
         return tuple(kept)
 
     def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> Retrieved:

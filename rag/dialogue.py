@@ -32,7 +32,7 @@ _HANDS_OVER = re.compile(r"\b(?:thank you|very interesting|next question)\b", re
 def asks(text: str) -> bool:
     """True for a question, written with its mark or, in speech without punctuation, put in words."""
     stripped = text.rstrip(" \t\r\n\"'”’*_)»")
-    if stripped.endswith(("?", "？")):
+    if stripped.endswith(("?", "？", "؟")):
         return True
     return not any(mark in text for mark in ".!?:;") and bool(_SPOKEN_QUESTION.search(text))
 

@@ -10,7 +10,7 @@ from rag.records import AnchorKind, Document, Span
 from rag.segmenting import segments
 from rag.terms import Analyzer
 
-FORMAT = 4
+FORMAT = 5
 """Changes whenever the same document would be prepared differently, so that indexes are built anew."""
 
 

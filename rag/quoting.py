@@ -21,9 +21,10 @@ MIN_WORDS = 8
 _REPEATED = 0.7
 """Share of words in common from which a quote repeats one shown before."""
 _LEADING = r"(?:[Uu]h|[Ee]rm|[Mm]hm|ah|oh)(?:[\s,.]+|\Z)"
+_BEFORE = r"(?<![\s,])[\s,]+"  # from its beginning, or a long stretch of blanks takes the square of its length
 _FILLERS = {
-    "en": (re.compile(rf"{_LEADING}|[Uu]m(?:[\s,.]+|\Z)"), re.compile(r"[\s,]+(?:uh|um|erm|mhm)\Z")),
-    "": (re.compile(rf"{_LEADING}|[Uu]m[,.]\s*"), re.compile(r"[\s,]+(?:uh|erm|mhm)\Z")),
+    "en": (re.compile(rf"{_LEADING}|[Uu]m(?:[\s,.]+|\Z)"), re.compile(rf"{_BEFORE}(?:uh|um|erm|mhm)\Z")),
+    "": (re.compile(rf"{_LEADING}|[Uu]m[,.]\s*"), re.compile(rf"{_BEFORE}(?:uh|erm|mhm)\Z")),
 }
 """By language, "" where it is not known: what is cut off before a quote, and after it. In small letters or at the
 beginning of a sentence: ER is a ward, and Oh and Ah are names. "Um" begins a clause in German and Portuguese, though

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from rag.records import Span
 
@@ -24,7 +24,7 @@ _MIN_BROKEN_LINE = 20
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _CLOSERS = "\"'”’»)]}*_"
 _OPENERS = "\"'“‘«([{*_#-–—•"
-_ENDERS = ".!?…"
+_ENDERS = ".!?…।॥۔؟։።"
 _WIDE_ENDERS = "。！？"
 UNSPACED_SCRIPTS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Scripts written without spaces between words, as in a character class."""
@@ -249,3 +249,8 @@ def strip(text: str, span: Span) -> Span | None:
 def word_count(text: str) -> int:
     """Words separated by white space; in a script written without any, two characters count as one."""
     return sum(1 for _ in _WORD.finditer(text))
+
+
+def first_words(text: str, count: int) -> int:
+    """Where the first `count` words of a text end, of all where it has fewer; 0 where it has none."""
+    return max((match.end() for match in islice(_WORD.finditer(text), count)), default=0)

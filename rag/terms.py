@@ -19,9 +19,16 @@ from rag.segmenting import UNSPACED_SCRIPTS
 
 _UNSPACED = re.compile(f"[{UNSPACED_SCRIPTS}]+")
 """Each of its characters is indexed with its neighbour."""
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u0900-\u0963\u0971-\u0df3"
+)
+"""What goes on a word though Python counts much of it as no letter: accents that stand by themselves (as macOS and PDFs
+write them), points of Hebrew and Arabic, vowel signs of the scripts of India."""
 # Words joined by an inner apostrophe or a decimal point or comma stay whole: "don't", "2.44", "15,152".
 _LETTER = rf"(?:(?![{UNSPACED_SCRIPTS}])[^\W\d_])"
-_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[{UNSPACED_SCRIPTS}]+|{_LETTER}+(?:['’]{_LETTER}+)*")
+_LETTERS = rf"{_LETTER}(?:{_LETTER}|[{_MARKS}])*"
+_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[{UNSPACED_SCRIPTS}]+|{_LETTERS}(?:['’]{_LETTERS})*")
 
 STOP_WORDS = frozenset(
     """
@@ -95,12 +102,12 @@ class Analyzer:
 
 
 def fold(word: str) -> str:
-    """Lower case without accents or typographic apostrophes: "Proença’s" becomes "proenca's"."""
+    """Lower case without accents, vowel signs or typographic apostrophes: "Proença’s" becomes "proenca's"."""
     word = word.replace("’", "'")
     if word.isascii():
         return word.lower()
     decomposed = unicodedata.normalize("NFKD", word)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    return "".join(c for c in decomposed if not unicodedata.category(c).startswith("M")).casefold()
 
 
 def unique_stems(terms: Iterable[Term]) -> list[str]:

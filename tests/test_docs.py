@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
+import lzma
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from evals import tables
+from evals.tables import figures
 from tests.conftest import REPOSITORY
-
-RESULTS = REPOSITORY / "benchmarks" / "results"
-
-
-def figures(name: str) -> dict[str, Any]:
-    """What a benchmark measured."""
-    kept: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["figures"]
-    return kept
 
 
 def doc(name: str) -> str:
@@ -25,18 +19,21 @@ def doc(name: str) -> str:
     return " ".join((REPOSITORY / name).read_text(encoding="utf-8").split())
 
 
-def table(name: str, heading: str) -> list[list[str]]:
-    """The cells of the only table under a heading, below its head."""
-    text = (REPOSITORY / name).read_text(encoding="utf-8")
-    (section,) = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    assert re.fullmatch(r"[| -]+", lines[1])
-    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines[2:]]
+@pytest.mark.parametrize("path", sorted(tables.DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_tables_are_those_of_the_results(path: Path) -> None:
+    """Had a result or a table been changed without the other, they would differ."""
+    text = path.read_text(encoding="utf-8")
+    assert tables.rendered(text) == text
 
 
-def cells(*values: object) -> list[str]:
-    """As a table shows them: whole numbers by thousands."""
-    return [f"{value:,}" if isinstance(value, int) else str(value) for value in values]
+def test_every_table_of_figures_comes_from_the_results() -> None:
+    """All tables that are made stand somewhere, and a table with decimals is one of them."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(tables.DOCS.glob("*.md"))]
+    placed = [name for text in texts for name in re.findall(r"^<!-- ([\w-]+) -->\n\|", text, re.MULTILINE)]
+    assert sorted(placed) == sorted(tables.TABLES)
+    for text in texts:
+        for before, rows in re.findall(r"^(.*)\n((?:\|.*\n)+)", text, re.MULTILINE):
+            assert before.startswith("<!-- ") or not re.search(r"\| [−+]?\d*\.\d+ \|", rows), rows
 
 
 def test_readme_says_what_a_question_was_measured_to_take() -> None:
@@ -47,6 +44,27 @@ def test_readme_says_what_a_question_was_measured_to_take() -> None:
         f"on two idle cores, {read['median']:.0f} of them for reading, and `rag ask` from a cold start "
         f"{kept['cold_ratio']:.2f} of the time" in doc("README.md")
     )
+
+
+def test_readme_says_how_many_near_misses_are_answered() -> None:
+    missed = [outcome for outcome in tables.result("baseline")["outcomes"] if outcome["kind"] == "near miss"]
+    ours = sum(not outcome["abstained"] for outcome in missed) / len(missed)
+    squad = tables.result("summaries/squad2")["aggregates"]["all"]["false_answer"]["value"]
+    assert f"it still answers {ours:.0%} about the documents that ship, and {squad:.0%} of SQuAD 2.0's".replace(
+        "%", " %"
+    ) in doc("README.md")
+
+
+def test_readme_says_how_many_builds_were_killed() -> None:
+    assert f"tried with {figures('index_crash')['builds killed']} killed builds" in doc("README.md")
+
+
+def test_formats_says_how_much_longer_others_take() -> None:
+    kept, text = figures("loading_speed"), doc("docs/formats.md")
+    times = [round(kept[".pdf"][f"ms by {name}"] / kept[".pdf"]["ms"]) for name in ("pypdf", "pdfminer.six")]
+    assert f"take {times[0]} and {times[1]} times as long" in text
+    assert 4.5 < kept[".html"]["ms by html5lib"] / kept[".html"]["ms"] < 5
+    assert "takes almost five times as long" in text
 
 
 def test_chat_says_what_waiting_was_measured() -> None:
@@ -65,114 +83,30 @@ def test_chat_says_what_waiting_was_measured() -> None:
         assert sentence in text
 
 
-def test_formats_says_how_fast_files_were_read() -> None:
-    kept = figures("loading_speed")
-    rows = table("docs/formats.md", "Speed")
-    assert {row[0].strip("`") for row in rows} == set(kept)
-    for kind, *shown, others in rows:
-        row = kept[kind.strip("`")]
-        assert shown == cells(row["files"], row["kB"], row["characters"], f"{row['ms']:.2f}")
-        assert others == ", ".join(f"{name} {ms:.2f}" for name, ms in _others(row).items())
-
-
-def _others(row: Mapping[str, Any]) -> dict[str, float]:
-    ours = {"files", "kB", "characters", "ms", "ms of the clock within limits"}
-    return {name.removeprefix("ms by "): value for name, value in row.items() if name not in ours}
-
-
-def test_index_life_says_how_many_builds_were_killed() -> None:
-    kept = figures("index_crash")
-    assert all(value == 0 for name, value in kept.items() if name.endswith("(must be 0)"))
-    assert table("docs/index-life.md", "Killed builds") == [
-        [
-            "builds killed, of them while files of a version were written",
-            f"{kept['builds killed']:,}, {kept['of them while files of a version were written']:,}",
-        ],
-        ["builds that finished", f"{kept['builds that finished']:,}"],
-        [
-            "times the live version was verified, and did not verify",
-            f"{kept['times the live version was verified']:,}, 0",
-        ],
-        [
-            "questions asked meanwhile, failed, answered from two generations at once",
-            f"{kept['questions asked meanwhile']:,}, 0, 0",
-        ],
-        ["texts encoded, of them though their vector was kept", f"{kept['texts encoded']:,}, 0"],
-        [
-            "texts in a block that a kill cut off before it was kept, so that they were encoded once more",
-            f"{kept['of them in a block that a kill cut off before it was kept']:,}",
-        ],
-    ]
-
-
 def test_index_life_says_what_an_update_was_measured_to_cost() -> None:
     kept = figures("index_rebuild")
-    rows = table("docs/index-life.md", "What an update costs")
-    assert len(rows) == 4
-    for name, work, clock in rows:
-        assert [work, clock] == [f"{kept[f'{name}, s of work']:.2f}", str(kept[f"{name}, s of the clock"])]
     beyond = kept["one document changed, s of work beyond the scan (must be less than 1)"]
     share = kept["one document changed / build from nothing, work"]
     assert f"costs {beyond} s of work beyond the scan, and {share} of the build" in doc("docs/index-life.md")
 
 
-def test_index_life_says_what_a_build_was_measured_to_cost() -> None:
-    kept = figures("index_throughput")
-    assert table("docs/index-life.md", "What a build costs") == [
-        ["texts a second, the whole build", str(kept["texts a second, build"])],
-        [f"texts a second, `encode()` alone, on the same {kept['texts']} texts", str(kept["texts a second, encode()"])],
-        ["ratio", str(kept["ratio on the same texts"])],
-        [
-            f"ratio where `encode()` has the {kept['chunks']} chunks alone, and the build its segments too",
-            str(kept["ratio of chunks a second, the build's segments thrown in"]),
-        ],
-    ]
-
-
-@pytest.mark.parametrize(("shown", "name"), [("20 MB", "20 MB"), ("200 MB", "200 MB"), ("2 GB", "2000 MB")])
-def test_index_life_says_what_memory_was_measured(shown: str, name: str) -> None:
-    kept = figures("index_memory")
-    assert len(kept) == 3
-    row = kept[name]
-    order: Sequence[str] = ("documents", "chunks", "segments", "MiB at most", "seconds")
-    assert [shown, *cells(*(row[key] for key in order))] in table("docs/index-life.md", "Memory")
+def test_index_life_says_what_memory_one_large_file_was_measured_to_take() -> None:
     (one,) = figures("index_memory_of_a_file").values()
     assert f"takes {one['MiB at most']} MiB at most" in doc("docs/index-life.md")
 
 
-SETS = {
-    "Written for this (below)": ("written",),
-    "SquadShifts: new Wikipedia, Amazon, Reddit": (
-        "squadshifts/new_wiki",
-        "squadshifts/amazon_reviews",
-        "squadshifts/reddit",
-    ),
-    "SQuAD 1.1 train, parts": ("squad_train_val5", "squad_flan_eval"),
-    "SQuAD answer sentences (question generation set)": ("squad_kou_sentences",),
-    "Natural Questions, oracle passages": ("nq_oracle",),
-    "FairytaleQA": ("fairytaleqa",),
-    "SelQA": ("selqa",),
-    "QAMR": ("qamr",),
-    "SleepQA, 500 of them unanswered": ("sleepqa", "sleepqa/neg"),
-    "Quoref": ("quoref_sapt",),
-    "OMoS-QA, English, some unanswered": ("omosqa_en",),
-    "TAT-QA, text questions": ("tatqa",),
-}
-
-
 def test_reader_says_what_it_was_trained_on() -> None:
     rounds = json.loads((REPOSITORY / "rag" / "reader.json").read_text(encoding="utf-8"))["rounds"]
-    sets: dict[str, int] = rounds[-1]["sets"]
-    rows = table("docs/reader.md", "How it was trained")
-    assert {row[0] for row in rows} == SETS.keys()
-    for name, _, as_had, made in rows:
-        origins = SETS[name]
-        assert as_had == f"{sum(sets[origin] for origin in origins):,}"
-        kinds = [sum(sets.get(f"{origin} {kind}", 0) for origin in origins) for kind in ("near", "own", "swapped")]
-        assert made == ", ".join(f"{count:,}" for count in kinds)
-    assert sum(sets.values()) == sum(
-        int(count.replace(",", "")) for row in rows for cell in row[2:] for count in re.findall(r"\d[\d,]*\d|\d", cell)
-    )
     text = doc("docs/reader.md")
     assert f"some {round(sum(r['examples_seen'] for r in rounds), -3):,} examples in all" in text
     assert f"of which it saw {rounds[-1]['examples_seen']:,} before" in text
+
+
+def test_reader_says_how_many_questions_were_written_for_it() -> None:
+    with lzma.open(REPOSITORY / "evals" / "reader" / "written.jsonl.xz", "rt", encoding="utf-8") as lines:
+        asked = [question for line in lines for question in json.loads(line)["asked"]]
+    unanswered, several = (sum(test(q) for q in asked) for test in (lambda q: len(q) == 1, lambda q: len(q) > 3))
+    text = doc("docs/reader.md")
+    assert f"So {len(asked):,} questions were written" in text
+    assert f"{unanswered:,} of them unanswered" in text
+    assert f"every stretch that answers ({several:,} in all)" in text

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.records import Document, Span
-from rag.segmenting import MAX_WORDS, segments, strip, word_count
+from rag.segmenting import MAX_WORDS, first_words, segments, strip, word_count
 from tests.generated import assert_no_cut, assert_partition, inside_word, texts
 
 
@@ -38,6 +38,14 @@ def test_words_of_unspaced_scripts_are_counted() -> None:
     assert word_count("the  GDP\nof 2023") == 4
     assert word_count("数字经济，发展快。") == 4
     assert word_count("中国GDP增长 5%") == 4
+
+
+def test_the_first_words_end_where_their_count_ends() -> None:
+    """By the same count, in every script; there is no more than all."""
+    assert first_words("the  GDP\nof 2023", 2) == 8
+    assert first_words("数字经济，发展快。", 2) == 5
+    assert first_words(" a ", 5) == 2
+    assert first_words("  ", 5) == 0
 
 
 def test_a_long_chinese_sentence_is_divided_at_its_commas() -> None:
@@ -75,6 +83,8 @@ def test_sentences_end_where_they_end() -> None:
         "很好。",
         "港は古い。",
     ]
+    for text in ("यह पहला है। यह दूसरा है॥", "یہ ایک ہے۔ یہ دو ہے؟", "Մեկ։ Երկու։"):
+        assert len(shown(text)) == 2
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,6 +37,15 @@ def test_forms_of_a_word_meet() -> None:
     assert stems("Proença naïve") == stems("proenca naive")
     assert stems("innovating innovates") == stems("innovated innovate")
     assert stems("𝑋 𝐃ams snake_case") == stems("x dams snake case")
+
+
+@pytest.mark.parametrize("text", ["Proença résumé", "fundação João", "हिन्दी भाषा", "தமிழ் மொழி", "שָׁלוֹם עוֹלָם", "مُحَمَّد"])
+def test_words_hold_together_however_their_accents_are_written(text: str) -> None:
+    """Accents that stand by themselves, points and vowel signs cut no word: it is found in either form."""
+    words = text.split()
+    for form in ("NFC", "NFD"):
+        assert len(stems(unicodedata.normalize(form, text))) == len(words)
+    assert stems(unicodedata.normalize("NFD", text)) == stems(unicodedata.normalize("NFC", text))
 
 
 def test_numbers_stay_whole() -> None:

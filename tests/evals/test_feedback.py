@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from evals import runs
 from evals.__main__ import main
 from evals.drafts import append, make_drafts
 from evals.feedback import Mark, Span, read_marks
@@ -112,6 +113,14 @@ def test_a_marked_answer_becomes_a_draft_and_once_confirmed_gold(
     drafts.write_text("".join(json.dumps(row) + "\n" for row in (liked, disliked)), encoding="utf-8")
     assert main(checking) == 0
     assert capsys.readouterr().err == "2 questions, 0 problems\n"
+    running = ["run", "seeds", "--questions", str(drafts), "--documents", str(documents), "--quiet"]
+    out = drafts.with_name("run.json")
+    assert (
+        main([*running, "--cache", str(drafts.with_name("cache")), "--out", str(out)], lambda *_: HashingEncoder()) == 0
+    )
+    asked = runs.load(out)
+    assert (asked.identity.set, [o.id for o in asked.outcomes]) == ("drafts", [liked["id"], disliked["id"]])
+    capsys.readouterr()
     first, second = load_seeds(drafts, documents).questions
     text = load_documents(documents)[0].text
     assert [text[s.start : s.end] for f in first.facets for s in f.any_of] == [words for *_, words in shown]

@@ -12,6 +12,7 @@ from evals.gate import Verdict
 from evals.runs import Run, save
 from rag.encoding import Encoder, HashingEncoder
 from rag.errors import UserError
+from rag.quoting import QuoteRules
 
 Ask = Callable[..., Run]
 
@@ -34,6 +35,17 @@ def test_a_default_that_is_worse_shuts_the_gate(tmp_path: Path, capsys: pytest.C
     assert "the gate is shut: passages.facet_recall" in told.err
 
 
+def test_quoting_more_than_answers_shuts_the_gate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer quotes hold more of the gold, so that a measure of recall alone would let them pass."""
+    questions, cache = benchmarks.load("seeds", None), tmp_path / "cache"
+    save(running.run(questions, identity.settings_from({}), hashing(), cache), tmp_path / "baseline.json")
+    monkeypatch.setattr("rag.assistant.rules_for", lambda *_: QuoteRules(least=0.1, words=240))
+    assert main(["gate", "--baseline", str(tmp_path / "baseline.json"), "--cache", str(cache), "--quiet"], hashing) == 1
+    assert "the gate is shut: quotes.iou" in capsys.readouterr().err
+
+
 def test_what_fails_by_hand() -> None:
     """Worse and significant, or worse by more than the tolerance; better never fails, however sure."""
 
@@ -52,7 +64,7 @@ def test_lower_is_worse_or_better_as_the_measure_has_it(ask: Ask) -> None:
     verdicts = {v.measure: v for v in gate.judge(ask({"answer_threshold": 1.0}), ask({"answer_threshold": 0.0}))}
     assert verdicts["false_answer"].worse_by == 1.0
     assert verdicts["false_abstention"].worse_by == -1.0
-    assert verdicts["false_answer"].p == 4 * 1 / 8  # three questions, one-sided, of four measures
+    assert verdicts["false_answer"].p == 5 * 1 / 8  # three questions, one-sided, of five measures
     assert verdicts["false_abstention"].p == 1.0
     assert verdicts["false_answer"].failed
     assert not verdicts["false_abstention"].failed
