@@ -17,7 +17,7 @@ ISOLATED = {
     ".epub": "epub:load_epub",
     ".html": "html:load_html",
     ".htm": "html:load_html",
-    ".xhtml": "html:load_html",
+    ".xhtml": "html:load_xhtml",
 }
 """Formats that only a large library reads, by file name ending: read by a process with limits. Module and function."""
 DIRECT = {
