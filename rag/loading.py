@@ -32,7 +32,7 @@ Loader = Callable[[bytes], Loaded]
 _LINE = re.compile(r"[^\r\n]+")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)")
 _CLOSING_MARKS = re.compile(r"(?:^|[ \t])#+\Z")
-_FENCE = re.compile(r" {0,3}(```|~~~)")
+_FENCE = re.compile(r" {0,3}(`{3,}+(?!.*`)|~{3,}+)(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,10 @@ def load_markdown(data: bytes) -> Loaded:
     fence = ""  # the mark that closes the code block we are in
     for line in _LINE.finditer(text):
         if mark := _FENCE.match(line[0]):
-            fence = mark[1] if not fence else "" if mark[1] == fence else fence
+            if not fence:
+                fence = mark[1]
+            elif mark[1].startswith(fence) and not mark[2].strip():  # at least as long, and alone on its line
+                fence = ""
         elif not fence and (heading := _HEADING.match(line[0])):
             label = _CLOSING_MARKS.sub("", heading[1].strip()).strip()
             if label:

@@ -164,6 +164,21 @@ def test_markdown_headings_are_anchors(end: str) -> None:
     assert text == end.join(lines)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["````", "```", "# not", "```", "````"],
+        ["~~~~~ md", "~~~", "# not", "~~~~~~ "],
+        ["```", "``` python", "# not", "`````"],
+        ["a", "``` code ```"],
+    ],
+)
+def test_code_ends_at_a_fence_as_long_as_its_first(lines: list[str]) -> None:
+    """A shorter fence, or one with words after it, stands in the code; one with its own end on its line opens none."""
+    _, anchors = load_markdown("\n".join([*lines, "# Yes"]).encode())
+    assert [anchor.label for anchor in anchors] == ["Yes"]
+
+
 def test_markdown_takes_linear_time() -> None:
     """Headings of white space, and thousands of fences and headings, do not slow loading down."""
     started = time.perf_counter()
