@@ -1,4 +1,4 @@
-"""HTML: the main text as a reader sees it, with headings; menus, forms and scripts left out."""
+"""HTML: the main text as a reader sees it, with headings; menus, scripts and the controls of forms left out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from rag.texts import decode
 
 _SKIPPED = frozenset(
     """
-    script style noscript template nav aside form button select textarea input svg canvas iframe object embed
+    script style noscript template nav aside button select textarea input svg canvas iframe object embed
     video audio map dialog menu head datalist annotation annotation-xml
     """.split()
 )
+"""Not `form`: some servers put a whole page into one."""
 _SKIPPED_ROLES = frozenset(
     "navigation banner contentinfo complementary search menu menubar dialog alert doc-toc doc-backlink".split()
 )
@@ -34,7 +35,7 @@ _FRAME = ("header", "footer")
 """Furniture of a page, but a part of the text inside an article."""
 _BLOCKS = frozenset(
     """
-    address article blockquote body caption center dd details div dl dt fieldset figcaption figure footer header
+    address article blockquote body caption center dd details div dl dt fieldset figcaption figure footer form header
     hgroup hr html legend main ol p pre section summary table ul
     """.split()
 )

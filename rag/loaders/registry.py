@@ -24,7 +24,7 @@ DIRECT = {
     ".vtt": "subtitles:load_vtt",
     ".srt": "subtitles:load_srt",
     ".csv": "tables:load_csv",
-    ".tsv": "tables:load_csv",
+    ".tsv": "tables:load_tsv",
 }
 """Formats that a few lines of Python read from the text."""
 

@@ -18,6 +18,7 @@ from rag.loaders.docx import load_docx
 from rag.loaders.epub import load_epub
 from rag.loaders.html import from_xml, load_html, load_xhtml
 from rag.loaders.isolation import Isolated
+from rag.loaders.tables import load_csv, load_tsv
 from rag.loading import CorpusFile, load_document, read_content, read_file
 from rag.location import location
 from rag.records import Document, Source
@@ -247,6 +248,20 @@ def book(**parts: bytes) -> bytes:
 def test_no_name_costs_a_page_its_text(kept: str) -> None:
     """A name that only holds a word such as "sidebar" is not one, and no name hides a page's title or main part."""
     assert "The ferry sails at six." in load_html(f"{kept}<p>{'Contact us. ' * 9}</p>".encode()).text
+
+
+def test_a_quotation_mark_in_tsv_swallows_no_rows() -> None:
+    """A field that begins with one ends at the next tab or line; in CSV a quoted field may hold both."""
+    rows = 'question\tanswer\nWhen?\t"At six\nWhere?\t12" quay\nHow?\tRow'
+    read = 'When?\n"At six\n\nWhere?\n12" quay\n\nHow?\nRow\n'
+    assert load_tsv(rows.encode()).text == read
+    assert load_csv(b'question,answer\nWhen?,"At six,\nor so"').text == "When?\nAt six,\nor so\n"
+
+
+def test_a_page_inside_a_form_is_read() -> None:
+    """The text in a form is text; its controls are not."""
+    page = "<body><form>Ferries<p>The ferry sails at six.</p><select><option>Six</select><button>Go</button></form>"
+    assert load_html(page.encode()).text == "Ferries\n\nThe ferry sails at six.\n"
 
 
 @pytest.mark.parametrize(
