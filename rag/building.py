@@ -85,7 +85,7 @@ class BuildReport:
     notes: tuple[str, ...] = ()
     """Path and what there is to know of it, such as page headers that were left out."""
     unused_entries: tuple[str, ...] = ()
-    """What a `sources.toml` says of files that are not there."""
+    """What a `sources.toml` names that is no file that is read, and why not."""
 
 
 class Incomplete(BuildError):

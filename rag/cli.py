@@ -264,6 +264,7 @@ def _lines(batch: Path) -> Iterator[str]:
     """The lines as they come: a program may wait for an answer before it asks on."""
     try:
         if str(batch) == "-":
+            yield sys.stdin.readline().removeprefix("\ufeff")
             yield from sys.stdin
         else:
             with batch.open(encoding="utf-8-sig") as stream:

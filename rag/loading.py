@@ -32,7 +32,7 @@ Loader = Callable[[bytes], Loaded]
 _LINE = re.compile(r"[^\r\n]+")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)")
 _CLOSING_MARKS = re.compile(r"(?:^|[ \t])#+\Z")
-_FENCE = re.compile(r" {0,3}(```|~~~)")
+_FENCE = re.compile(r" {0,3}(`{3,}+(?!.*`)|~{3,}+)(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,10 @@ def load_markdown(data: bytes) -> Loaded:
     fence = ""  # the mark that closes the code block we are in
     for line in _LINE.finditer(text):
         if mark := _FENCE.match(line[0]):
-            fence = mark[1] if not fence else "" if mark[1] == fence else fence
+            if not fence:
+                fence = mark[1]
+            elif mark[1].startswith(fence) and not mark[2].strip():  # at least as long, and alone on its line
+                fence = ""
         elif not fence and (heading := _HEADING.match(line[0])):
             label = _CLOSING_MARKS.sub("", heading[1].strip()).strip()
             if label:
@@ -171,8 +174,8 @@ def find_files(roots: Sequence[Path], index_dir: Path | None = None) -> tuple[li
     """The files of a corpus: each root is a folder, searched through, or a file. Sorted by path.
 
     Hidden files, `sources.toml`, the index where it lies below a root, and files of kinds that are not read are
-    passed over; the last are reported. Links that lead out of their folder are not followed. Raises BuildError for a
-    root that is not there.
+    passed over; the last are reported, and so is a `sources.toml` that is not of the root itself. Links
+    that lead out of their folder are not followed. Raises BuildError for a root that is not there.
     """
     files: dict[str, CorpusFile] = {}
     skipped: list[Skipped] = []
@@ -197,15 +200,25 @@ def find_files(roots: Sequence[Path], index_dir: Path | None = None) -> tuple[li
     return [files[path] for path in sorted(files)], skipped
 
 
-def unused_entries(roots: Sequence[Path]) -> list[str]:
-    """What the `sources.toml` of each folder names that is not there, one line each."""
-    return [
-        f"{root / FILE_NAME} names {name!r}, which is not there"
-        for root in roots
-        if os.path.isdir(root)
-        for name in read_sources(root)
-        if not os.path.exists(os.path.join(root, name))
-    ]
+def unused_entries(roots: Sequence[Path], files: Sequence[CorpusFile]) -> list[str]:
+    """What the `sources.toml` of each folder names that is none of these files as found there, one line each."""
+    unused: list[str] = []
+    locations = {file.location for file in files}
+    for root in roots:
+        for name in read_sources(root) if os.path.isdir(root) else ():
+            path = os.path.join(root, name)
+            meant = Path(os.path.relpath(path, root)).as_posix()
+            is_file = root / meant in locations
+            if is_file and meant == name:
+                continue
+            if is_file:
+                reason = f"which must be written {meant!r}"
+            elif os.path.exists(path):
+                reason = "which is no file that is read"
+            else:
+                reason = "which is not there"
+            unused.append(f"{root / FILE_NAME} names {name!r}, {reason}")
+    return unused
 
 
 def _is(root: Path, test: Callable[[Path], bool]) -> bool:
@@ -249,6 +262,9 @@ def _walk(root: Path, index_dir: Path | None, skipped: list[Skipped]) -> Iterato
         )
         for name in sorted(names):
             location = Path(folder) / name
+            if name == FILE_NAME and Path(folder) != root:
+                reason = f"is not read; only the {FILE_NAME} of the folder that is indexed is"
+                skipped.append(Skipped(_relative(location, root), reason, lost=False))
             if name.startswith(".") or name == FILE_NAME:
                 continue
             # os.path.realpath, for Path.resolve raises where a link leads to itself

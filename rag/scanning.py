@@ -88,7 +88,7 @@ class Corpus:
     failed: list[str] = field(default_factory=list)
     """Load keys of files that cannot be read."""
     unused: list[str] = field(default_factory=list)
-    """Entries of a `sources.toml` for files that are not there, one line each."""
+    """Entries of a `sources.toml` for what is no file that is read, one line each."""
 
     def sha256(self) -> str:
         """Over the paths and contents of the documents."""
@@ -106,7 +106,7 @@ def scan(
     Raises BuildError for a root that is not there, SourcesError where a `sources.toml` cannot be used.
     """
     files, skipped = find_files(roots, index_dir)
-    corpus = Corpus(skipped=skipped, unused=unused_entries(roots))
+    corpus = Corpus(skipped=skipped, unused=unused_entries(roots, files))
     kept = {known.load_key: known for known in live.kept() if known.load_key} if live is not None else {}
     taken: dict[str, str] = {}  # document id to path
     for file in files:

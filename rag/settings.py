@@ -96,7 +96,7 @@ def load_settings(
     path = file or (DEFAULT_FILE if os.path.isfile(DEFAULT_FILE) else None)
     if path is not None:
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"The settings file {path} cannot be read: {error}.") from error
         for name, value in table.items():
@@ -135,7 +135,7 @@ def _convert(name: str, value: object, origin: str) -> object:
             raise ValueError
         if kind in (str, Path) and not isinstance(value, str | Path):
             raise ValueError
-        if "\0" in str(value):
+        if "\0" in str(value) or (kind is Path and not str(value).strip()):  # Path("") is the working directory
             raise ValueError
         converted = kind(value) if kind is not Path else Path(str(value)).expanduser()
     except (ValueError, RuntimeError):  # expanduser raises RuntimeError for a user that is not there

@@ -42,7 +42,7 @@ def read_sources(folder: Path) -> dict[str, SourceEntry]:
     """
     path = folder / FILE_NAME
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import BuildError, LoadError, SourcesError
-from rag.loading import CorpusFile, find_files, load_document, load_markdown
+from rag.loading import CorpusFile, find_files, load_document, load_markdown, unused_entries
 from rag.records import AnchorKind, Document, Source
 from rag.sources import SourceEntry
 from rag.texts import decode
@@ -164,6 +164,21 @@ def test_markdown_headings_are_anchors(end: str) -> None:
     assert text == end.join(lines)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["````", "```", "# not", "```", "````"],
+        ["~~~~~ md", "~~~", "# not", "~~~~~~ "],
+        ["```", "``` python", "# not", "`````"],
+        ["a", "``` code ```"],
+    ],
+)
+def test_code_ends_at_a_fence_as_long_as_its_first(lines: list[str]) -> None:
+    """A shorter fence, or one with words after it, stands in the code; one with its own end on its line opens none."""
+    _, anchors = load_markdown("\n".join([*lines, "# Yes"]).encode())
+    assert [anchor.label for anchor in anchors] == ["Yes"]
+
+
 def test_markdown_takes_linear_time() -> None:
     """Headings of white space, and thousands of fences and headings, do not slow loading down."""
     started = time.perf_counter()
@@ -249,6 +264,36 @@ def test_single_file_takes_its_entry(tmp_path: Path) -> None:
     files, skipped = find_files([tmp_path / "a.txt"])
     assert [(file.path, file.entry.source.title) for file in files] == [("a.txt", "Alpha")]
     assert skipped == []
+
+
+def test_entries_that_are_not_used_are_named(tmp_path: Path) -> None:
+    """What is written otherwise than the file's path, is no file that is read, or is not there; and nothing else."""
+    (tmp_path / "b").mkdir()
+    for name in ("a.txt", "b/z.txt", "p.png"):
+        (tmp_path / name).write_text("x")
+    entries = ["a.txt", "b/z.txt", "./a.txt", f"{tmp_path}/b/z.txt", "b", "p.png", "gone.txt", "\\u0000", ""]
+    (tmp_path / "sources.toml").write_text("".join(f'["{name}"]\n' for name in entries))
+    unused = unused_entries([tmp_path], find_files([tmp_path])[0])
+    assert [line.removeprefix(f"{tmp_path / 'sources.toml'} names ") for line in unused] == [
+        "'./a.txt', which must be written 'a.txt'",
+        f"'{tmp_path}/b/z.txt', which must be written 'b/z.txt'",
+        "'b', which is no file that is read",
+        "'p.png', which is no file that is read",
+        "'gone.txt', which is not there",
+        "'\\x00', which is not there",
+        "'', which is no file that is read",
+    ]
+
+
+def test_sources_of_a_folder_below_are_reported(tmp_path: Path) -> None:
+    """Only those of the root are read; others are named, and no loss."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "z.txt").write_text("x")
+    for name in ("sources.toml", "b/sources.toml"):
+        (tmp_path / name).write_text('["z.txt"]\ntitle = "Zed"\n')
+    files, skipped = find_files([tmp_path])
+    assert [file.entry.source.title for file in files] == [""]
+    assert [(item.path, item.lost) for item in skipped] == [("b/sources.toml", False)]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "n" * 300])

@@ -30,6 +30,12 @@ def test_later_sources_win_and_are_named(tmp_path: Path) -> None:
     assert set(origins) == {field.name for field in dataclasses.fields(Settings)}
 
 
+def test_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """As some editors write it."""
+    (tmp_path / "s.toml").write_bytes(b"\xef\xbb\xbfpassages = 9\n")
+    assert load_settings(file=tmp_path / "s.toml", environment={}).settings.passages == 9
+
+
 def test_file_of_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """rag.toml of the working folder is taken where no file is named; without one there are the defaults."""
     monkeypatch.chdir(tmp_path)
@@ -56,6 +62,8 @@ def test_file_of_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.
         ("cache_dir = { a = 1 }", "must be a folder"),
         ('cache_dir = "~no-such-user/x"', "must be a folder"),
         ('cache_dir = "a\\u0000b"', "must be a folder"),
+        ('cache_dir = ""', "is ''; it must be a folder"),
+        ('cache_dir = " "', "must be a folder"),
         ("passages = ", "cannot be read"),
     ],
 )

@@ -48,6 +48,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert read_sources(folder) == {"b/talk.txt": SourceEntry(expected, (("Ada", "good morning"), ("", "bye")))}
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """As some editors write it."""
+    assert read_sources(write(tmp_path, '\ufeff["a.md"]\ntitle = "A"'))["a.md"].source == Source("A")
+
+
 def test_a_blank_text_says_nothing(tmp_path: Path) -> None:
     """Spaces around a text go; a blank one leaves it to the file to say."""
     write(tmp_path, '["a.md"]\ntitle = " "\npublisher = " Norby Gazette "')

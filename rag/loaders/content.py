@@ -8,7 +8,7 @@ from typing import Any
 
 from rag.records import Anchor, AnchorKind, Source
 
-FORMAT = 4
+FORMAT = 5
 """Changes whenever a loader reads the same file differently, so that files are read anew."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe\uffff\u00ad]")

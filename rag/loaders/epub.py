@@ -9,13 +9,15 @@ from selectolax.lexbor import LexborHTMLParser
 
 from rag.errors import LoadError
 from rag.loaders.content import Content, Pages, Writer, one_line
-from rag.loaders.html import decode_html, write_html
+from rag.loaders.html import decode_html, from_xml, write_html
 from rag.loaders.package import Package, resolve
 from rag.records import Source
 
 _CONTAINER = "META-INF/container.xml"
 _OPF = "{http://www.idpf.org/2007/opf}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
+_NAMED = 5
+"""Parts named in a note."""
 _PAGE_TYPES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 
 
@@ -30,6 +32,7 @@ def load_epub(data: bytes) -> Content:
     locked = _locked(package)
     writer = Writer()
     dropped: list[str] = []
+    empty: list[str] = []
     for number, item in enumerate(chapters, 1):
         part = resolve(posixpath.dirname(opf), item.get("href", ""))
         if item.get("media-type") not in _PAGE_TYPES or "nav" in item.get("properties", "").split():
@@ -37,13 +40,16 @@ def load_epub(data: bytes) -> Content:
         if part in locked:
             raise LoadError("is locked by its seller (DRM)")
         try:
-            parser = LexborHTMLParser(decode_html(package.read(part)))
+            parser = LexborHTMLParser(from_xml(decode_html(package.read(part))))
         except LoadError as error:
             dropped.append(f"part {number} of the book {error}")
             continue
+        writer.end_lines(2)
+        before = writer.length
         if parser.body is not None:
-            writer.end_lines(2)
             write_html(writer, parser.body)
+        if writer.length == before:
+            empty.append(part)
     source = Source(
         title=_first(book, "title"),
         publisher=_first(book, "publisher"),
@@ -51,7 +57,10 @@ def load_epub(data: bytes) -> Content:
         date=_first(book, "date")[:10],
         language=_first(book, "language")[:35],
     )
-    return Content(writer.text(), tuple(writer.anchors), source, Pages(dropped=tuple(dropped)))
+    # A note and no loss: most often it is the cover.
+    named = ", ".join(empty[:_NAMED]) + (", …" if len(empty) > _NAMED else "")
+    notes = (f"parts of the book without text: {len(empty)} ({one_line(named)})",) if empty else ()
+    return Content(writer.text(), tuple(writer.anchors), source, Pages(dropped=tuple(dropped)), notes)
 
 
 def _first(book: etree._Element, name: str) -> str:

@@ -1,4 +1,4 @@
-"""HTML: the main text as a reader sees it, with headings; menus, forms and scripts left out."""
+"""HTML: the main text as a reader sees it, with headings; menus, scripts and the controls of forms left out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from rag.texts import decode
 
 _SKIPPED = frozenset(
     """
-    script style noscript template nav aside form button select textarea input svg canvas iframe object embed
+    script style noscript template nav aside button select textarea input svg canvas iframe object embed
     video audio map dialog menu head datalist annotation annotation-xml
     """.split()
 )
+"""Not `form`: some servers put a whole page into one."""
 _SKIPPED_ROLES = frozenset(
     "navigation banner contentinfo complementary search menu menubar dialog alert doc-toc doc-backlink".split()
 )
@@ -34,7 +35,7 @@ _FRAME = ("header", "footer")
 """Furniture of a page, but a part of the text inside an article."""
 _BLOCKS = frozenset(
     """
-    address article blockquote body caption center dd details div dl dt fieldset figcaption figure footer header
+    address article blockquote body caption center dd details div dl dt fieldset figcaption figure footer form header
     hgroup hr html legend main ol p pre section summary table ul
     """.split()
 )
@@ -44,13 +45,31 @@ _MIN_MAIN_SHARE = 0.25
 _CHARSET = re.compile(rb"<(?:meta[^>]{0,200}charset|\?xml[^>]{0,100}encoding)\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]+)", re.I)
 _PLAIN = rb"""<a title='\u0061+AGE-.xn--mnchen-3ya.'>"""
 """ASCII in which the codecs that are not ASCII, such as UTF-16 and UTF-7, and those of escapes read something else."""
+_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+_SELF_CLOSED = re.compile(r"""<([a-z][^\s<>/"']*+)((?:[^<>"'/]|/(?!>)|"[^"<]*"|'[^'<]*')*+)/>""", re.I)
+"""An empty element as XML writes it. Attributes hold no `<` there, so no match runs past the next one."""
 _DATES = ("article:published_time", "citation_publication_date", "dc.date", "dcterms.date", "date")
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
 
 
 def load_html(data: bytes) -> Content:
     """A web page. The encoding it declares is believed where the bytes agree."""
-    parser = LexborHTMLParser(decode_html(data))
+    text = decode_html(data)
+    return _load(from_xml(text) if text.lstrip().startswith("<?xml") else text)
+
+
+def load_xhtml(data: bytes) -> Content:
+    """A web page that is XML, whether it says so or not."""
+    return _load(from_xml(decode_html(data)))
+
+
+def from_xml(text: str) -> str:
+    """XHTML as HTML: `<title/>` as `<title></title>`, for in HTML only void elements end where they begin."""
+    return _SELF_CLOSED.sub(lambda m: m[0] if m[1].lower() in _VOID else f"<{m[1]}{m[2]}></{m[1]}>", text)
+
+
+def _load(text: str) -> Content:
+    parser = LexborHTMLParser(text)
     root = parser.root
     if root is None:
         raise LoadError("has no text in it")

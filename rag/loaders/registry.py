@@ -17,14 +17,14 @@ ISOLATED = {
     ".epub": "epub:load_epub",
     ".html": "html:load_html",
     ".htm": "html:load_html",
-    ".xhtml": "html:load_html",
+    ".xhtml": "html:load_xhtml",
 }
 """Formats that only a large library reads, by file name ending: read by a process with limits. Module and function."""
 DIRECT = {
     ".vtt": "subtitles:load_vtt",
     ".srt": "subtitles:load_srt",
     ".csv": "tables:load_csv",
-    ".tsv": "tables:load_csv",
+    ".tsv": "tables:load_tsv",
 }
 """Formats that a few lines of Python read from the text."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 
 from rag.errors import LoadError
 from rag.loaders.content import Content, Writer, clean, one_line
@@ -20,9 +21,16 @@ def load_csv(data: bytes) -> Content:
     """Rows separated by commas, semicolons or tabs, whichever the first line has most of; it names the columns."""
     text = decode(data)
     first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
+    return _load(csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count)))
+
+
+def load_tsv(data: bytes) -> Content:
+    """Rows separated by tabs. A quotation mark is one, as the format has no quoting: no field holds a tab."""
+    return _load(csv.reader(io.StringIO(decode(data), newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def _load(rows: Iterable[list[str]]) -> Content:
     csv.field_size_limit(_FIELD_CHARACTERS)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     writer = Writer()
     names: list[str] = []
     try:

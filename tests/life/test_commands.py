@@ -339,6 +339,37 @@ def test_an_index_below_a_relative_root_is_no_change(
         thread.join(10)
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_is_followed_over_every_save(folder: Path, tmp_path: Path, linked: bool) -> None:
+    """A file that is saved by renaming another over it, again and again; what lies beside it is no change."""
+    file = folder / "00.md"
+    root = tmp_path / "link.md" if linked else file
+    if linked:
+        root.symlink_to(file)
+    stopped, built = threading.Event(), list[float]()
+
+    def times(count: int) -> Callable[[], bool]:
+        return lambda: len(built) == count
+
+    thread = threading.Thread(
+        target=follow, args=([root], tmp_path / "index", lambda: built.append(time.time()), stopped)
+    )
+    thread.start()
+    try:
+        for saved in range(1, 4):
+            _until(times(saved))
+            write(folder, "01.md", 50 + saved)
+            write(folder, "new.md", 90 + saved)
+            os.replace(folder / "new.md", file)
+        _until(times(4))
+        write(folder, "01.md", 60)
+        time.sleep(1.5)
+        assert len(built) == 4
+    finally:
+        stopped.set()
+        thread.join(10)
+
+
 def test_watch_opens_the_encoder_once(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often it builds."""
     opened = list[HashingEncoder]()

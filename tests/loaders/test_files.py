@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from rag.errors import LoadError
 from rag.loaders import pdf
 from rag.loaders.content import Writer
 from rag.loaders.docx import load_docx
-from rag.loaders.html import load_html
+from rag.loaders.epub import load_epub
+from rag.loaders.html import from_xml, load_html, load_xhtml
 from rag.loaders.isolation import Isolated
+from rag.loaders.tables import load_csv, load_tsv
 from rag.loading import CorpusFile, load_document, read_content, read_file
 from rag.location import location
 from rag.records import Document, Source
@@ -181,6 +184,53 @@ def test_a_word_broken_at_a_line_end_takes_nothing_with_it(space: str) -> None:
     assert " ".join(writer.text().split()) == "is thick, about 30 micrometres of clay"
 
 
+SELF_CLOSED = [
+    "<head><title/></head><body>TEXT</body>",
+    "<head><script src='a/b>.js' /><style/></head><body>TEXT</body>",
+    '<body><SCRIPT src="x.js" data-a="/>"/><textarea/><iframe src="/"\n/>TEXT</body>',
+    '<body><svg><title/><path d="M0"/></svg>TEXT</body>',
+]
+
+
+@pytest.mark.parametrize("page", SELF_CLOSED)
+def test_an_empty_element_of_xml_swallows_nothing(page: str) -> None:
+    """In XHTML, named or declared as such, any element may close itself; the text after it is read."""
+    page = page.replace("TEXT", "<p>The ferry<br/>sails <a id='n'/>at <i>six</i>.</p>")
+    data = f'<html xmlns="http://www.w3.org/1999/xhtml">{page}</html>'.encode()
+    assert load_xhtml(data).text == "The ferry\nsails at six.\n"
+    assert load_html(b'\n<?xml version="1.0" encoding="utf-8"?>\n' + data).text == "The ferry\nsails at six.\n"
+    assert load_epub(book(chapter=data)).text == "The ferry\nsails at six.\n"
+
+
+@pytest.mark.parametrize("start", ["<a", "<a ", "<a x='", '<a x="y"', "<a x='<b y=\"", "a", "/", "<a/", "'", "<a '' "])
+def test_empty_elements_are_found_in_linear_time(start: str) -> None:
+    """Whatever is left open, and however often."""
+    started = time.perf_counter()
+    from_xml("<b " + start * 200_000)
+    from_xml("<b" + start * 200_000)
+    assert time.perf_counter() - started < 2
+
+
+def test_a_part_of_a_book_without_text_is_noted() -> None:
+    """It is named and no loss, for it may be the cover."""
+    content = load_epub(book(cover=b"<html><body><img src='c.png'/></body></html>", one=b"<html><p>Text.</p></html>"))
+    assert (content.text, content.notes) == ("Text.\n", ("parts of the book without text: 1 (cover.xhtml)",))
+    assert content.pages.dropped == ()
+
+
+def book(**parts: bytes) -> bytes:
+    """An EPUB of these parts, in this order."""
+    items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in parts)
+    spine = "".join(f'<itemref idref="{n}"/>' for n in parts)
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as package:
+        package.writestr("META-INF/container.xml", '<container><rootfile full-path="b.opf"/></container>')
+        package.writestr("b.opf", f'<package xmlns="http://www.idpf.org/2007/opf">{items}{spine}</package>')
+        for name, data in parts.items():
+            package.writestr(f"{name}.xhtml", data)
+    return packed.getvalue()
+
+
 @pytest.mark.parametrize(
     "kept",
     [
@@ -198,6 +248,20 @@ def test_a_word_broken_at_a_line_end_takes_nothing_with_it(space: str) -> None:
 def test_no_name_costs_a_page_its_text(kept: str) -> None:
     """A name that only holds a word such as "sidebar" is not one, and no name hides a page's title or main part."""
     assert "The ferry sails at six." in load_html(f"{kept}<p>{'Contact us. ' * 9}</p>".encode()).text
+
+
+def test_a_quotation_mark_in_tsv_swallows_no_rows() -> None:
+    """A field that begins with one ends at the next tab or line; in CSV a quoted field may hold both."""
+    rows = 'question\tanswer\nWhen?\t"At six\nWhere?\t12" quay\nHow?\tRow'
+    read = 'When?\n"At six\n\nWhere?\n12" quay\n\nHow?\nRow\n'
+    assert load_tsv(rows.encode()).text == read
+    assert load_csv(b'question,answer\nWhen?,"At six,\nor so"').text == "When?\nAt six,\nor so\n"
+
+
+def test_a_page_inside_a_form_is_read() -> None:
+    """The text in a form is text; its controls are not."""
+    page = "<body><form>Ferries<p>The ferry sails at six.</p><select><option>Six</select><button>Go</button></form>"
+    assert load_html(page.encode()).text == "Ferries\n\nThe ferry sails at six.\n"
 
 
 @pytest.mark.parametrize(
