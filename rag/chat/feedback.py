@@ -39,7 +39,7 @@ class FeedbackFile:
             "note": note.strip()[:MAX_NOTE_CHARACTERS],
             "question": turn.question,
             "history": earlier.earlier_questions(),
-            "documents": list(conversation.documents),
+            "documents": list(turn.documents),
             **_answer(turn),
             "settings": self._settings,
         }

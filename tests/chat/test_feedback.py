@@ -20,17 +20,16 @@ from tests.chat.test_conversation import talked
 def test_a_vote_holds_all_that_is_needed_to_ask_again(tmp_path: Path) -> None:
     """Question, history, documents, answer, offsets, scores, versions and settings stand in one line."""
     backend = SmallBackend()
-    conversation = replace(
-        talked(backend, "Who built the harbour?", "How high was the harbour toll?"),
-        documents=(backend.documents()[0].id,),
-    )
+    chosen = (backend.documents()[0].id,)
+    asked = talked(backend, "Who built the harbour?", "How high was the harbour toll?", documents=chosen)
+    conversation = replace(asked, documents=(backend.documents()[1].id,))
     path = tmp_path / "feedback.jsonl"
     FeedbackFile(path, Settings()).write(conversation, 1, conversation.turns[1], False, " too\nshort ")
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["id"] == f"{conversation.id}:1"
     assert (record["vote"], record["note"]) == ("down", "too\nshort")
     assert (record["question"], record["history"]) == ("How high was the harbour toll?", ["Who built the harbour?"])
-    assert record["documents"] == [backend.documents()[0].id]
+    assert record["documents"] == list(chosen), "what was asked, not what is chosen when the vote is cast"
     quote = record["citations"][0]
     document = backend.document(quote["document"])
     assert document is not None
