@@ -60,6 +60,25 @@ def test_an_answer_keeps_its_id_where_others_before_it_go(tmp_path: Path) -> Non
     assert [turn.ordinal for turn in longer.turns] == list(range(2, MAX_TURNS + 2))
 
 
+@pytest.mark.parametrize(
+    ("encoder", "written"),
+    [
+        ("{folder}/models/minilm", "minilm"),
+        ("{folder}/gone/minilm/", "minilm"),
+        ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+    ],
+)
+def test_where_an_encoder_is_kept_is_not_written(tmp_path: Path, encoder: str, written: str) -> None:
+    """Of an encoder in a folder the name alone tells which one answered; a name of the hub stays whole."""
+    (tmp_path / "models" / "minilm").mkdir(parents=True)
+    conversation = talked(SmallBackend(), "Who built the harbour?")
+    settings = Settings(encoder=encoder.format(folder=tmp_path))
+    FeedbackFile(tmp_path / "f", settings).write(conversation, 0, conversation.turns[0], True, "")
+    line = (tmp_path / "f").read_text(encoding="utf-8")
+    assert json.loads(line)["settings"]["encoder"] == written
+    assert str(tmp_path) not in line
+
+
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     """What people ask is nobody else's business."""
     conversation = talked(SmallBackend(), "Who built the harbour?")
