@@ -196,7 +196,10 @@ class Assistant:
         return understand(spelt, earlier, self._encoder, self._analyzer)
 
     def search(self, query: str, k: int | None = None, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
-        """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not."""
+        """The `k` best passages for a query (by default as many as the settings say), whether they answer it or not.
+
+        Raises UserError for less than 1 passage.
+        """
         return self.retrieve(query, k, documents).passages
 
     def search_within(self, query: str, words: int, documents: Sequence[str] | None = None) -> tuple[Passage, ...]:
@@ -230,10 +233,12 @@ class Assistant:
         return tuple(kept)
 
     def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> Retrieved:
-        """What `search` finds, with the scores of every segment."""
+        """What `search` finds, with the scores of every segment. Raises UserError for less than 1 passage."""
+        wanted = self._settings.passages if k is None else k
+        if wanted < 1:
+            raise UserError(f"A search for {wanted} passages finds nothing. Ask for 1 or more.")
         index = self._index
         query = self._understood(index, self._checked(question), ())
-        wanted = self._settings.passages if k is None else k
         return self._ranked(query, self._found(index, query, wanted, self._within(index, documents)), wanted)
 
     def _found(

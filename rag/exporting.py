@@ -176,6 +176,11 @@ def _hub_answers() -> bool:
     return True
 
 
+def public_name(name: str) -> str:
+    """The name of an encoder as others may see it: of a folder its own name, not where on this computer it is."""
+    return Path(name).name if os.path.isabs(name) or os.path.isdir(name) else name
+
+
 def describe(model: SentenceTransformer, name: str) -> EncoderCard:
     """The card of a loaded model: its fingerprint, prompts and length limit.
 
@@ -198,7 +203,7 @@ def describe(model: SentenceTransformer, name: str) -> EncoderCard:
     limit = model.max_seq_length
     prompts = model.prompts or {}
     return EncoderCard(
-        name=Path(name).name if os.path.isdir(name) else name,
+        name=public_name(name),
         sha256=BUNDLED_SHA256 if name == BUNDLED else digest.hexdigest(),
         dimension=dimension,
         max_tokens=int(limit) if limit and limit < _NO_LIMIT else _NO_LIMIT if limit else 512,

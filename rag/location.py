@@ -31,18 +31,23 @@ def location(document: Document, start: int, end: int) -> str:
         return ", ".join(parts)
     if not document.path.lower().endswith(_WITH_LINES):
         return ", ".join([*parts, _share(document, start)])
-    first, last = _line(document.text, start), _line(document.text, end - 1)
+    first, last = line_at(document.text, start), line_at(document.text, end - 1)
     parts.append(f"line {first}" if first == last else f"lines {first}–{last}")
     if _line_length(document.text, start) > _LONG_LINE:
         parts.append(_share(document, start))
     return ", ".join(parts)
 
 
-def _line(text: str, offset: int) -> int:
-    """Number of the line at an offset, from 1: one more than the line ends (LF, CR LF or CR) wholly before it."""
+def line_at(text: str, offset: int, counted: int = 0, line: int = 1) -> int:
+    """Number of the line at an offset, from 1: one more than the line ends (LF, CR LF or CR) wholly before it.
+
+    Where `line` is known to be the number at an earlier offset `counted`, only what follows that is read.
+    """
+    if offset == counted:
+        return line
     inside = text[max(0, offset - 1) : offset + 1] == "\r\n"  # between the two characters of one line end
-    crossed = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
-    return crossed + 1 - inside
+    ends = text.count("\n", counted, offset) + text.count("\r", counted, offset)
+    return line + ends - text.count("\r\n", counted, offset) - inside
 
 
 def _line_length(text: str, offset: int) -> int:

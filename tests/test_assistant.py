@@ -229,6 +229,12 @@ def test_a_search_for_no_words_is_refused(assistant: Assistant, words: int) -> N
         assistant.search_within("digital economy", words)
 
 
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_search_for_no_passages_is_refused(assistant: Assistant, k: int) -> None:
+    with pytest.raises(UserError, match=rf"{k} passages .*1 or more"):
+        assistant.search("digital economy", k)
+
+
 def test_a_search_for_words_has_fewer_and_longer_passages(assistant: Assistant) -> None:
     question = "what hurdles do provincial governments face"
     words, short = 2000, assistant.search(question, 10)

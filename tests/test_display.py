@@ -34,6 +34,12 @@ def test_clean_keeps_what_can_be_read() -> None:
     assert clean(EVIL) == "a\ufffd[31mb\ufffdc\ufffdd\ufffde\ufffdf g\ufffd"
 
 
+@pytest.mark.parametrize("mark", ["\u00ad", "\u200b", "\u2060", "\ufeff"])
+def test_clean_leaves_out_marks_of_line_breaks(mark: str) -> None:
+    """A soft hyphen or a zero-width space inside a word does not tear it apart, and between spaces leaves one."""
+    assert clean(f"{mark}lan{mark}guage {mark} ភាសា{mark}ខ្មែរ") == "language ភាសាខ្មែរ"
+
+
 @pytest.fixture
 def evil() -> Document:
     """A document whose every field holds control characters."""

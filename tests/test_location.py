@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.location import location
+from rag.location import line_at, location
 from rag.records import Anchor, AnchorKind, Document, Source
 from tests.generated import texts
 
@@ -24,6 +24,14 @@ def test_line_is_the_one_an_editor_shows(text: str, data: st.DataObject) -> None
     if before.endswith("\r") and text[start : start + 1] == "\n":
         line -= 1  # between the two characters of one line end
     assert location(document(text), start, start + 1).startswith(f"line {line}")
+
+
+@given(st.text(st.sampled_from("a\r\n")), st.data())
+def test_a_line_counted_on_from_another_is_the_same(text: str, data: st.DataObject) -> None:
+    """Wherever one stops on the way, also between the two characters of one line end."""
+    offset = data.draw(st.integers(0, len(text)))
+    counted = data.draw(st.integers(0, offset))
+    assert line_at(text, offset, counted, line_at(text, counted)) == line_at(text, offset)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

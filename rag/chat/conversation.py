@@ -55,6 +55,8 @@ class Turn:
     ordinal: int = 0
     """Its number in the conversation from 0, given with the turn. Unlike its position it stays what it is where earlier
     turns are dropped or not stored."""
+    documents: tuple[str, ...] = ()
+    """Ids of the documents that it was asked of, empty for all; given with the turn, as others may be chosen later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,14 @@ class Conversation:
 
     def with_turn(self, turn: Turn) -> Conversation:
         """This conversation with one more turn; the oldest goes where there would be too many."""
-        added = replace(turn, ordinal=self.turns[-1].ordinal + 1 if self.turns else 0)
+        ordinal = self.turns[-1].ordinal + 1 if self.turns else 0
+        added = replace(turn, ordinal=ordinal, documents=self.documents)
         return replace(self, id=self.id or secrets.token_hex(ID_BYTES), turns=(*self.turns, added)[-MAX_TURNS:])
 
     def with_last(self, turn: Turn) -> Conversation:
         """This conversation with its last turn replaced."""
-        return replace(self, turns=(*self.turns[:-1], replace(turn, ordinal=self.turns[-1].ordinal)))
+        last = self.turns[-1]
+        return replace(self, turns=(*self.turns[:-1], replace(turn, ordinal=last.ordinal, documents=last.documents)))
 
     def turn(self, number: object) -> Turn | None:
         """A turn by its position from 0, as the browser sent it."""
@@ -101,7 +105,12 @@ def answered(question: str, answer: Answer) -> Turn:
 
 
 def to_stored(conversation: Conversation) -> dict[str, object]:
-    """The conversation as the browser keeps it."""
+    """The conversation as the browser keeps it.
+
+    A turn names the documents that it was asked of only where they are others than those of the turn before it: of
+    thousands of ids for each of many turns, a request that brings them back has no room.
+    """
+    stored = [turn for turn in conversation.turns if not turn.pending and not turn.notice]
     turns = [
         {
             "question": turn.question,
@@ -111,9 +120,9 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
             "stopped": turn.stopped,
             "lost": turn.lost,
             "ordinal": turn.ordinal,
+            **({} if before is not None and before.documents == turn.documents else {"documents": turn.documents}),
         }
-        for turn in conversation.turns
-        if not turn.pending and not turn.notice
+        for before, turn in zip((None, *stored), stored, strict=False)
     ]
     return {"id": conversation.id, "documents": list(conversation.documents), "turns": turns}
 
@@ -121,14 +130,19 @@ def to_stored(conversation: Conversation) -> dict[str, object]:
 def from_stored(backend: Backend, stored: object) -> Conversation:
     """A conversation that a browser brought back, as far as it can be trusted: an empty one at worst."""
     record = stored if isinstance(stored, dict) else {}
-    items = enumerate(_list(record.get("turns"), MAX_TURNS))
-    turns = [_turn(backend, item, position) for position, item in items if isinstance(item, dict)]
+    documents = chosen_documents(record.get("documents"))
+    turns = []
+    asked_of = documents  # by a conversation that was stored without them
+    for position, item in enumerate(_list(record.get("turns"), MAX_TURNS)):
+        if isinstance(item, dict):
+            asked_of = chosen_documents(item["documents"]) if isinstance(item.get("documents"), list) else asked_of
+            turns.append(_turn(backend, item, position, asked_of))
     name = record.get("id")
     known = isinstance(name, str) and len(name) == 2 * ID_BYTES and set(name) <= set("0123456789abcdef")
     return Conversation(
         str(name) if known else secrets.token_hex(ID_BYTES),
         tuple(turn for turn in turns if turn.question),
-        chosen_documents(record.get("documents")),
+        documents,
     )
 
 
@@ -140,7 +154,7 @@ def chosen_documents(ids: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for item in _list(ids, MAX_DOCUMENTS) if is_document_id(item)))
 
 
-def _turn(backend: Backend, record: dict[object, object], position: int) -> Turn:
+def _turn(backend: Backend, record: dict[object, object], position: int, documents: tuple[str, ...]) -> Turn:
     refs = _list(record.get("citations"), MAX_PLACES)
     found = [find_place(backend, ref) for ref in refs]
     citations = cite([Quote(place.document, place.start, place.end, 0.0) for place in found if place is not None])
@@ -156,6 +170,7 @@ def _turn(backend: Backend, record: dict[object, object], position: int) -> Turn
         lost=_whole(record.get("lost"), 0) + len(refs) - len(citations),
         version=backend.version,
         ordinal=_whole(record.get("ordinal"), position),
+        documents=documents,
     )
 
 

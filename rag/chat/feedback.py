@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rag.chat.conversation import Conversation, Turn
+from rag.exporting import public_name
 from rag.settings import Settings
 
 FILE_NAME = "feedback.jsonl"
@@ -18,7 +19,7 @@ MAX_NOTE_CHARACTERS = 500
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """A visitor cannot fill the disk: beyond this nothing is written any more."""
 _PRIVATE = ("cache_dir",)
-"""Settings that say more of the machine than of the answer."""
+"""Settings that say more of the machine than of the answer. Of an encoder in a folder only the name is written."""
 
 
 class FeedbackFile:
@@ -26,7 +27,8 @@ class FeedbackFile:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
-        self._settings = {k: v for k, v in asdict(settings).items() if k not in _PRIVATE}
+        kept = {k: v for k, v in asdict(settings).items() if k not in _PRIVATE}
+        self._settings = {**kept, "encoder": public_name(settings.encoder)}
         self._lock = threading.Lock()
 
     def write(self, conversation: Conversation, position: int, turn: Turn, vote: bool | None, note: str) -> None:
@@ -39,7 +41,7 @@ class FeedbackFile:
             "note": note.strip()[:MAX_NOTE_CHARACTERS],
             "question": turn.question,
             "history": earlier.earlier_questions(),
-            "documents": list(conversation.documents),
+            "documents": list(turn.documents),
             **_answer(turn),
             "settings": self._settings,
         }

@@ -31,6 +31,8 @@ _OPEN = re.compile(
     r"|call/(?:v2/)?\w+(?:/\w+)?|mcp/?(?:sse|schema|http|messages)?/?)",
     re.ASCII,
 )
+_LENGTH = re.compile(r"[0-9]{1,20}")
+"""A Content-Length that int() reads: not "²", which is a digit as well, nor thousands of digits."""
 _PAGE = "/"
 _FAILED_LOGINS = Rate(per_second=0.2, burst=10)
 
@@ -117,7 +119,7 @@ class Guard:
             return 404, "There is nothing here.", []
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             length = headers.get("content-length", "0")
-            if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY_BYTES:
                 return 413, "The request is too large.", []
             has_body = length != "0" or "transfer-encoding" in headers  # chunks come without a length
             if has_body and not headers.get("content-type", "").startswith("application/json"):
@@ -138,7 +140,10 @@ class Guard:
         return True
 
     def _same(self, origin: str, host: str) -> bool:
-        return urlsplit(origin).netloc.lower() == host
+        try:
+            return urlsplit(origin).netloc.lower() == host
+        except ValueError:  # such as an open bracket: no browser sends it
+            return False
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The page itself, held back until its inline scripts can be named in its policy."""

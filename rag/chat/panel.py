@@ -11,13 +11,14 @@ from itertools import pairwise
 from rag.chat.escaping import escape, one_line
 from rag.chat.places import Place
 from rag.chat.texts import Texts
-from rag.location import location
+from rag.location import line_at, location
 from rag.records import Anchor, AnchorKind, Document
 
 WINDOW_CHARACTERS = 400_000
 """Of a longer document only this much around the place is sent; links lead to the parts before and after."""
 _WRAPPED = range(40, 131)
 """Lengths of the lines of a text that was wrapped by hand; such lines are joined so that they fit any screen."""
+_LINE_END = re.compile(r"\r\n?|\n")
 _ITEM = re.compile(r"\s|[-*•#|>+]|\d+[.)]")
 """How a line begins that is not joined to the one before."""
 
@@ -155,18 +156,18 @@ def _blocks(
     anchors: dict[int, list[Anchor]] = {}
     for anchor in document.anchors:
         anchors.setdefault(anchor.start, []).append(anchor)
-    line, counted = text.count("\n", 0, start) + 1, start
+    line, counted = line_at(text, start), start
     for low, high in _paragraphs(text, start, end):
         cuts = sorted({low, high, *(at for at in anchors if low < at < high)})
         for piece in pairwise(cuts):
             words = text[piece[0] : piece[1]]
-            line, counted = line + text.count("\n", counted, piece[0]), piece[0]
+            line, counted = line_at(text, piece[0], counted, line), piece[0]
             begins = anchors.get(piece[0], [])
             for anchor in begins:
                 if anchor.label and anchor.kind is not AnchorKind.HEADING:
                     yield f'<p class="anchor {anchor.kind}">{escape(one_line(anchor.label))}</p>'
             if words.strip():
-                names = "para" + (" joined" if "\n" in words.strip("\n") else "")
+                names = "para" + (" joined" if _LINE_END.search(words.strip("\r\n")) else "")
                 names += " heading" if any(a.kind is AnchorKind.HEADING for a in begins) else ""
                 yield (
                     f'<div class="{names}"><span class="line" aria-hidden="true" '
@@ -180,8 +181,8 @@ def _paragraphs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     first = position = start
     previous = 0
     while position < end:
-        newline = text.find("\n", position, end)
-        stop = end if newline < 0 else newline + 1
+        found = _LINE_END.search(text, position, end)
+        stop = found.end() if found else end
         line = text[position:stop]
         size = len(line.strip())
         if first < position and (previous not in _WRAPPED or size >= _WRAPPED.stop or not size or _ITEM.match(line)):

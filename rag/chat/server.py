@@ -149,7 +149,12 @@ def _only_tools(server: McpServer) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The listening socket, taken first: a busy port should not cost the seconds that the import of Gradio takes."""
+    """The listening socket, taken first: a busy port should not cost the seconds that the import of Gradio takes.
+
+    Raises UserError for an address that cannot be had.
+    """
+    if not host:  # which would be all addresses of this computer
+        raise UserError("The host is empty. Name one with --host: 127.0.0.1, or 0.0.0.0 to let others in.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -157,9 +162,11 @@ def listen(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
             listener.listen(1024)
-        except OSError:
+        except BaseException:
             listener.close()
             raise
+    except (TypeError, UnicodeError) as error:  # what Python says of a name that cannot be one
+        raise UserError(f"{host!r} is no host name. Choose another one with --host, such as 127.0.0.1.") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UserError(

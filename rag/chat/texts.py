@@ -93,6 +93,10 @@ class Texts:
     why_abstained: str = (
         "Not answered, because the confidence of {confidence} stays below the threshold of {threshold}."
     )
+    why_unquotable: str = (
+        "Not answered: the confidence of {confidence} reaches the threshold of {threshold}, "
+        "but nothing was found that could be quoted."
+    )
     read_as: str = "Read as: {question}"
     why_gone: str = "This answer is from an earlier visit"
     why_gone_text: str = "Ask the question again to see what was considered."

@@ -16,8 +16,9 @@ _PREVIEW_CHARACTERS = 160
 
 def why_view(answer: Answer, threshold: float, texts: Texts) -> str:
     """The drawer for one answer."""
-    verdict = texts.why_abstained if answer.abstained else texts.why_answered
-    said = verdict.format(confidence=f"{answer.confidence:.2f}", threshold=f"{threshold:.2f}")
+    said = _verdict(answer, threshold, texts).format(
+        confidence=f"{answer.confidence:.2f}", threshold=f"{threshold:.2f}"
+    )
     made = texts.made_with.format(version=answer.index_version, encoder=answer.encoder)
     return (
         f"{head(texts.why, answer.question, texts)}"
@@ -29,6 +30,13 @@ def why_view(answer: Answer, threshold: float, texts: Texts) -> str:
         f"<h3>{escape(texts.timings)}</h3>{_timings(answer, texts)}"
         f'<p class="meta">{escape(made)}</p></div>'
     )
+
+
+def _verdict(answer: Answer, threshold: float, texts: Texts) -> str:
+    """Why there is an answer or none: an answer needs confidence, and words to quote."""
+    if not answer.abstained:
+        return texts.why_answered
+    return texts.why_abstained if answer.confidence < threshold else texts.why_unquotable
 
 
 def _gauge(confidence: float, threshold: float, texts: Texts) -> str:

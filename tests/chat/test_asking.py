@@ -202,6 +202,7 @@ def test_documents_chosen_while_an_answer_is_made_stay_chosen(tmp_path: Path) ->
     assert chat.conversation.documents == (backend.documents()[1].id,)
     assert [turn.question for turn in chat.conversation.turns if turn.citations] == [BUILT]
     assert backend.asked[0][2] is None
+    assert chat.conversation.turns[0].documents == ()
 
 
 def test_a_question_asked_meanwhile_takes_the_place_of_the_one_that_waits(tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from rag.records import Quote, SourceState
 from tests.chat.library import SmallBackend
 
 
-def talked(backend: SmallBackend, *questions: str) -> Conversation:
-    """A conversation of these questions."""
-    conversation = Conversation()
+def talked(backend: SmallBackend, *questions: str, documents: tuple[str, ...] = ()) -> Conversation:
+    """A conversation of these questions, limited to these documents."""
+    conversation = Conversation(documents=documents)
     for question in questions:
-        conversation = conversation.with_turn(answered(question, backend.ask(question)))
+        answer = backend.ask(question, documents=documents or None)
+        conversation = conversation.with_turn(answered(question, answer))
     return conversation
 
 
@@ -43,6 +44,32 @@ def test_chosen_documents_come_back_also_where_they_are_gone() -> None:
     chosen = [document.id for document in backend.documents()[::-1]]
     back = from_stored(SmallBackend(backend.documents()[1:]), {"documents": [*chosen, *chosen, f"{chosen[0]}/.."]})
     assert back.documents == tuple(chosen)
+
+
+def test_each_turn_comes_back_with_the_documents_that_it_was_asked_of() -> None:
+    """What is chosen later does not change them, and the browser keeps them once for all turns in a row."""
+    first, second, _ = (document.id for document in SmallBackend().documents())
+    asked_of: list[tuple[str, ...]] = [(), (first,), (first,), (second, first), ()]
+    conversation = Conversation()
+    for documents in asked_of:
+        conversation = replace(conversation, documents=documents).with_turn(Turn("q", pending=True))
+        conversation = replace(conversation, documents=(second,)).with_last(Turn("q", "said"))
+    stored = json.loads(json.dumps(to_stored(conversation)))
+    assert ["documents" in turn for turn in stored["turns"]] == [True, True, False, True, True]
+    assert [turn.documents for turn in from_stored(SmallBackend(), stored).turns] == asked_of
+
+
+@pytest.mark.parametrize("spoilt", [None, "x", {"0": "1"}])
+def test_spoilt_or_missing_documents_of_a_turn_are_those_of_the_one_before(spoilt: object) -> None:
+    """Or those of the conversation, as conversations have it that were stored without; a list is sifted of non-ids."""
+    first, second, _ = (document.id for document in SmallBackend().documents())
+    turns = [
+        {"question": "a", "documents": spoilt},
+        {"question": "b", "documents": [second, "../etc", 3, second]},
+        {"question": "c", "documents": spoilt},
+    ]
+    back = from_stored(SmallBackend(), {"documents": [first], "turns": turns})
+    assert [turn.documents for turn in back.turns] == [(first,), (second,), (second,)]
 
 
 @pytest.mark.parametrize("left", [0, 2])

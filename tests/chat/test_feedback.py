@@ -20,17 +20,16 @@ from tests.chat.test_conversation import talked
 def test_a_vote_holds_all_that_is_needed_to_ask_again(tmp_path: Path) -> None:
     """Question, history, documents, answer, offsets, scores, versions and settings stand in one line."""
     backend = SmallBackend()
-    conversation = replace(
-        talked(backend, "Who built the harbour?", "How high was the harbour toll?"),
-        documents=(backend.documents()[0].id,),
-    )
+    chosen = (backend.documents()[0].id,)
+    asked = talked(backend, "Who built the harbour?", "How high was the harbour toll?", documents=chosen)
+    conversation = replace(asked, documents=(backend.documents()[1].id,))
     path = tmp_path / "feedback.jsonl"
     FeedbackFile(path, Settings()).write(conversation, 1, conversation.turns[1], False, " too\nshort ")
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["id"] == f"{conversation.id}:1"
     assert (record["vote"], record["note"]) == ("down", "too\nshort")
     assert (record["question"], record["history"]) == ("How high was the harbour toll?", ["Who built the harbour?"])
-    assert record["documents"] == [backend.documents()[0].id]
+    assert record["documents"] == list(chosen), "what was asked, not what is chosen when the vote is cast"
     quote = record["citations"][0]
     document = backend.document(quote["document"])
     assert document is not None
@@ -59,6 +58,25 @@ def test_an_answer_keeps_its_id_where_others_before_it_go(tmp_path: Path) -> Non
     assert [record["id"] for record in records] == [f"{asked.id}:2"] * 3
     assert [record["history"] for record in records] == [["Who built the harbour?"]] * 2 + [[]]
     assert [turn.ordinal for turn in longer.turns] == list(range(2, MAX_TURNS + 2))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "written"),
+    [
+        ("{folder}/models/minilm", "minilm"),
+        ("{folder}/gone/minilm/", "minilm"),
+        ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+    ],
+)
+def test_where_an_encoder_is_kept_is_not_written(tmp_path: Path, encoder: str, written: str) -> None:
+    """Of an encoder in a folder the name alone tells which one answered; a name of the hub stays whole."""
+    (tmp_path / "models" / "minilm").mkdir(parents=True)
+    conversation = talked(SmallBackend(), "Who built the harbour?")
+    settings = Settings(encoder=encoder.format(folder=tmp_path))
+    FeedbackFile(tmp_path / "f", settings).write(conversation, 0, conversation.turns[0], True, "")
+    line = (tmp_path / "f").read_text(encoding="utf-8")
+    assert json.loads(line)["settings"]["encoder"] == written
+    assert str(tmp_path) not in line
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:

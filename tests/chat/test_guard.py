@@ -109,6 +109,7 @@ def test_own_hosts_are_served(host: str) -> None:
         {"origin": "https://evil.example"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:9999"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},
     ],
@@ -138,6 +139,13 @@ def test_only_small_json_is_read() -> None:
     headers = {"content-type": "application/json"}
     assert send(guarded(), "POST", path, content=drip(), headers=headers).status_code == 413
     assert send(guarded(), "POST", path, content=drip(), headers={"content-type": "text/plain"}).status_code == 415
+
+
+@pytest.mark.parametrize("length", ["²", "-1", "", "9" * 5000])
+def test_a_length_that_is_none_is_refused(length: str) -> None:
+    """What cannot be read as a number, or is one of thousands of digits, is refused as too large."""
+    headers = {"content-type": "application/json", "content-length": length.encode("latin-1")}
+    assert send(guarded(), "POST", "/gradio_api/call/ask", content=b"{}", headers=headers).status_code == 413
 
 
 @pytest.mark.parametrize("path", ["queue/join", "call/ask", "cancel", "reset"])

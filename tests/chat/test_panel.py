@@ -14,6 +14,7 @@ from rag.chat import panel
 from rag.chat.panel import View, source_view
 from rag.chat.places import Place
 from rag.chat.texts import ENGLISH
+from rag.location import location
 from rag.records import Anchor, AnchorKind, Source
 from tests.chat.library import HARBOUR, MARKUP, document, library
 
@@ -50,7 +51,7 @@ def read(markup: str) -> Reader:
     return reader
 
 
-words = st.text(st.sampled_from("ab <&\n\n.é中$`{}"), min_size=1, max_size=400)
+words = st.text(st.sampled_from("ab <&\n\n\r.é中$`{}"), min_size=1, max_size=400)
 
 
 @given(words, st.data())
@@ -82,6 +83,18 @@ def test_line_numbers_count_every_line() -> None:
     assert len(numbered) == 4
     for number, begins in numbered:
         assert lines[int(number) - 1].startswith(html.unescape(begins)[:5])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_has_the_number_that_its_citation_gives(end: str) -> None:
+    """Whatever the line ends, and where a speaker begins within a line."""
+    text = end.join(["one", "", "three", "four", "five"])
+    item = document("a.txt", text, Source(), (Anchor(text.index("four") + 2, AnchorKind.SPEAKER, ""),))
+    shown = re.findall(r'title="Line (\d+)">\d+</span><p>(\w+)', source_view(View(item), ENGLISH))
+    assert shown == [("1", "one"), ("3", "three"), ("4", "fo"), ("4", "ur"), ("5", "five")]
+    for number, words in shown:
+        at = text.index(words)
+        assert location(item, at, at + len(words)) == f"line {number}"
 
 
 def test_hostile_documents_make_no_markup() -> None:

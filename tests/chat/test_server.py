@@ -188,6 +188,20 @@ def test_a_computer_without_ipv6_is_told_in_one_line(monkeypatch: pytest.MonkeyP
         listen("::", 7860)
 
 
+def test_an_empty_host_is_refused() -> None:
+    """It would be every address of this computer, which nobody asked for; the message names what to write."""
+    with pytest.raises(UserError, match=r"The host is empty\. Name one with --host: 127\.0\.0\.1"):
+        listen("", 0)
+
+
+@pytest.mark.parametrize("host", ["bücher..de", "a\0b", "ü" * 70])
+def test_a_malformed_host_is_said_in_one_line(host: str) -> None:
+    """What cannot be a host name is named as it was given, with what to do."""
+    with pytest.raises(UserError, match=r"is no host name\. Choose another one with --host") as refused:
+        listen(host, 0)
+    assert str(refused.value).startswith(repr(host))
+
+
 def test_asking_on_the_command_line_imports_no_gradio() -> None:
     """The server module itself is cheap to import; Gradio comes with the first application."""
     code = (
