@@ -105,7 +105,8 @@ def test_reader_says_what_it_was_trained_on() -> None:
 def test_reader_says_how_many_questions_were_written_for_it() -> None:
     with lzma.open(REPOSITORY / "evals" / "reader" / "written.jsonl.xz", "rt", encoding="utf-8") as lines:
         asked = [question for line in lines for question in json.loads(line)["asked"]]
-    unanswered, several = (sum(test(q) for q in asked) for test in (lambda q: len(q) == 1, lambda q: len(q) > 3))
+    unanswered = sum(len(question) == 1 for question in asked)
+    several = sum(len(question) > 3 for question in asked)
     text = doc("docs/reader.md")
     assert f"So {len(asked):,} questions were written" in text
     assert f"{unanswered:,} of them unanswered" in text
