@@ -21,7 +21,7 @@ from rag.encoding import LENGTH_TOLERANCE, Encoder, EncoderCard
 from rag.errors import BuildError, IndexUnavailable
 from rag.freshness import write_files
 from rag.loaders.isolation import Isolated
-from rag.loading import ENDINGS, Skipped
+from rag.loading import ENDINGS, Skipped, check_apart
 from rag.preparing import FORMAT, Prepared, prepare
 from rag.records import Document
 from rag.scanning import Corpus, Entry, entries_of, loading_of, scan
@@ -113,8 +113,9 @@ def build_corpus(
 
     The encoder is opened only once there is something to index. Raises BuildError where nothing can be
     indexed (with `strict`, Incomplete where anything cannot), SourcesError where a `sources.toml` cannot be
-    used; the live version is then as it was.
+    used, UserError where the documents lie in the index folder; the live version is then as it was.
     """
+    check_apart(roots, index_dir)
     folder = IndexFolder(index_dir)
     with (
         _verified(),

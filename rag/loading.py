@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 
-from rag.errors import BuildError, LoadError
+from rag.errors import BuildError, LoadError, UserError
 from rag.loaders.content import FORMAT, Content
 from rag.loaders.isolation import Isolated
 from rag.loaders.registry import DIRECT, ISOLATED, loader
@@ -198,6 +198,16 @@ def find_files(roots: Sequence[Path], index_dir: Path | None = None) -> tuple[li
                 f"There is no file or folder {str(root)!r}. Name a folder of documents, such as: rag index seeds"
             )
     return [files[path] for path in sorted(files)], skipped
+
+
+def check_apart(roots: Sequence[Path], index_dir: Path) -> None:
+    """Raises UserError for a root that is the index folder or lies in it, where files of an index are to be alone."""
+    for root in roots:
+        if Path(os.path.realpath(root)).is_relative_to(os.path.realpath(index_dir)):
+            raise UserError(
+                f"The documents {str(root)!r} lie in the index folder {str(index_dir)!r}. "
+                "Name a folder for the index alone, such as: --index index"
+            )
 
 
 def unused_entries(roots: Sequence[Path], files: Sequence[CorpusFile]) -> list[str]:

@@ -14,7 +14,7 @@ from rag.chunking import tiktoken_counter
 from rag.encoding import Encoder
 from rag.errors import BuildError
 from rag.loaders.isolation import Isolated
-from rag.loading import Skipped
+from rag.loading import Skipped, check_apart
 from rag.preparing import prepare
 from rag.scanning import scan
 from rag.settings import Settings
@@ -52,6 +52,7 @@ def plan_corpus(
 
     Raises what a build would raise, but for an embedding cache that cannot be read: it is taken for an empty one.
     """
+    check_apart(roots, index_dir)
     folder = IndexFolder(index_dir)
     live = open_live(folder)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from watchfiles import Change, DefaultFilter, watch
 
 from rag.errors import UserError
+from rag.loading import check_apart
 from rag.sources import FILE_NAME
 
 _SETTLE_MS = 1000
@@ -23,8 +24,10 @@ def follow(
 
     Of a root that is a file, its `sources.toml` is followed too. Changes in the index folder itself, in hidden
     files and in version control are passed over. Files that change while a build runs are seen by the next one.
-    Raises UserError where a root is missing, or a folder or name below it cannot be watched.
+    Raises UserError where a root is missing or lies in the index folder, or a folder or name below it cannot be
+    watched.
     """
+    check_apart(roots, index_dir)
     changes = _changes(roots, index_dir, stopped)
     next(changes, None)  # it watches from here on
     build()

@@ -137,6 +137,18 @@ def test_what_is_no_loss_ends_well(run: Run, folder: Path) -> None:
     assert len(report["unused_entries"]) == 1
 
 
+@pytest.mark.parametrize("way", [[], ["--dry-run"], ["--watch"]])
+@pytest.mark.parametrize("root", ["index", "index/documents", "index/a.md", "link"])
+def test_documents_in_the_index_folder_are_refused(run: Run, tmp_path: Path, root: str, way: list[str]) -> None:
+    """The error names both and what to do, and nothing is written."""
+    (tmp_path / "index" / "documents").mkdir(parents=True)
+    (tmp_path / "index" / "a.md").write_text("The ferry sails at six.")
+    (tmp_path / "link").symlink_to("index")
+    code, _, error = run("index", str(tmp_path / root), *way)
+    assert (code, f"lie in the index folder '{tmp_path}/index'. Name a folder for the index" in error) == (1, True)
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == ["a.md", "documents"]
+
+
 def test_misspelt_variable_is_named(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A RAG_ variable that is no setting is said to be ignored."""
     monkeypatch.setenv("RAG_CHUNK_TOKEN", "100")
