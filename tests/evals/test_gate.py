@@ -22,11 +22,17 @@ def hashing(*_: object) -> Encoder:
     return HashingEncoder(dimension=256)
 
 
-def test_a_default_that_is_worse_shuts_the_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def common(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command, with a baseline of the shipped questions and what it was made with."""
+    folder = tmp_path_factory.mktemp("gate")
+    questions = benchmarks.load("seeds", None)
+    save(running.run(questions, identity.settings_from({}), hashing(), folder / "cache"), folder / "baseline.json")
+    return ["gate", "--baseline", str(folder / "baseline.json"), "--cache", str(folder / "cache"), "--quiet"]
+
+
+def test_a_default_that_is_worse_shuts_the_gate(common: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """On the shipped questions: as good as the baseline is 0; with one passage instead of five it is 1, and why."""
-    questions, cache = benchmarks.load("seeds", None), tmp_path / "cache"
-    save(running.run(questions, identity.settings_from({}), hashing(), cache), tmp_path / "baseline.json")
-    common = ["gate", "--baseline", str(tmp_path / "baseline.json"), "--cache", str(cache), "--quiet"]
     assert main(common, hashing) == 0
     assert "passes" in capsys.readouterr().out
     assert main([*common, "--set", "passages=1"], hashing) == 1
@@ -36,13 +42,11 @@ def test_a_default_that_is_worse_shuts_the_gate(tmp_path: Path, capsys: pytest.C
 
 
 def test_quoting_more_than_answers_shuts_the_gate(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    common: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Longer quotes hold more of the gold, so that a measure of recall alone would let them pass."""
-    questions, cache = benchmarks.load("seeds", None), tmp_path / "cache"
-    save(running.run(questions, identity.settings_from({}), hashing(), cache), tmp_path / "baseline.json")
     monkeypatch.setattr("rag.assistant.rules_for", lambda *_: QuoteRules(least=0.1, words=240))
-    assert main(["gate", "--baseline", str(tmp_path / "baseline.json"), "--cache", str(cache), "--quiet"], hashing) == 1
+    assert main(common, hashing) == 1
     assert "the gate is shut: quotes.iou" in capsys.readouterr().err
 
 
