@@ -16,8 +16,9 @@ _PREVIEW_CHARACTERS = 160
 
 def why_view(answer: Answer, threshold: float, texts: Texts) -> str:
     """The drawer for one answer."""
+    digits = 2 if abs(answer.confidence - threshold) >= 0.01 else 4  # or 0.296 would stay below 0.30 as 0.30
     said = _verdict(answer, threshold, texts).format(
-        confidence=f"{answer.confidence:.2f}", threshold=f"{threshold:.2f}"
+        confidence=f"{answer.confidence:.{digits}f}", threshold=f"{threshold:.{digits}f}"
     )
     made = texts.made_with.format(version=answer.index_version, encoder=answer.encoder)
     return (

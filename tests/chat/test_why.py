@@ -18,7 +18,8 @@ from tests.chat.library import SmallBackend
         (False, 0.93, "Answered, because the confidence of 0.93 reaches the threshold of 0.30."),
         (True, 0.12, "Not answered, because the confidence of 0.12 stays below the threshold of 0.30."),
         (True, 0.93, "reaches the threshold of 0.30, but nothing was found that could be quoted."),
-        (True, 0.3, "reaches the threshold of 0.30, but nothing was found that could be quoted."),
+        (True, 0.3, "reaches the threshold of 0.3000, but nothing was found that could be quoted."),
+        (True, 0.2961, "Not answered, because the confidence of 0.2961 stays below the threshold of 0.3000."),
     ],
 )
 def test_the_verdict_is_true(abstained: bool, confidence: float, said: str) -> None:
