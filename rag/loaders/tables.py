@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
 from rag.errors import LoadError
@@ -15,6 +16,9 @@ _PLAIN = frozenset("question questions q prompt answer answers a response text c
 """Columns whose name says nothing that the text in them does not."""
 _MAX_ROWS = 500_000
 _FIELD_CHARACTERS = 4 * 2**20
+_OPENED = re.compile(r'(?<![^\t\r\n])"')
+_QUOTED = re.compile(r'(?<![^\t\r\n])"(?:[^"]++|"")*+"(?![^\t\r\n])')
+"""A field between quotation marks, with those in it doubled."""
 
 
 def load_csv(data: bytes) -> Content:
@@ -25,8 +29,12 @@ def load_csv(data: bytes) -> Content:
 
 
 def load_tsv(data: bytes) -> Content:
-    """Rows separated by tabs. A quotation mark is one, as the format has no quoting: no field holds a tab."""
-    return _load(csv.reader(io.StringIO(decode(data), newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+    """Rows separated by tabs. The format has no quoting, but some programs quote: where every field that begins with a
+    quotation mark also ends with one, they are read so."""
+    text = decode(data)
+    quotes = len(_OPENED.findall(text)) == len(_QUOTED.findall(text))
+    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    return _load(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=quoting))
 
 
 def _load(rows: Iterable[list[str]]) -> Content:

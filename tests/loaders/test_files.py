@@ -258,6 +258,12 @@ def test_a_quotation_mark_in_tsv_swallows_no_rows() -> None:
     assert load_csv(b'question,answer\nWhen?,"At six,\nor so"').text == "When?\nAt six,\nor so\n"
 
 
+def test_fields_of_tsv_that_are_quoted_throughout_are_read_so() -> None:
+    """As spreadsheets write a field with a line break, a tab or quotation marks in it."""
+    rows = 'name\ttext\nale\t"brewed ""twice""\nand cooled"\nrye\tbaked\n'
+    assert load_tsv(rows.encode()).text == 'name: ale\nbrewed "twice"\nand cooled\n\nname: rye\nbaked\n'
+
+
 def test_a_page_inside_a_form_is_read() -> None:
     """The text in a form is text; its controls are not."""
     page = "<body><form>Ferries<p>The ferry sails at six.</p><select><option>Six</select><button>Go</button></form>"
