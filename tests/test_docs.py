@@ -14,6 +14,10 @@ from evals.tables import figures
 from tests.conftest import REPOSITORY
 
 
+KINDS = ("pdf", "docx", "pptx", "epub", "html", "vtt", "srt", "csv", "md", "txt")
+"""Of the loaders, as the fuzzer names them."""
+
+
 def doc(name: str) -> str:
     """A document with its lines run together, so that a sentence is found wherever it is broken."""
     return " ".join((REPOSITORY / name).read_text(encoding="utf-8").split())
@@ -111,3 +115,9 @@ def test_reader_says_how_many_questions_were_written_for_it() -> None:
     assert f"So {len(asked):,} questions were written" in text
     assert f"{unanswered:,} of them unanswered" in text
     assert f"every stretch that answers ({several:,} in all)" in text
+
+
+def test_every_loader_was_fuzzed_for_ten_minutes() -> None:
+    assert "Ten minutes each" in doc("docs/formats.md")
+    assert set(figures("loader_fuzzing")) == set(KINDS)
+    assert all(row["seconds"] >= 600 for row in figures("loader_fuzzing").values())
