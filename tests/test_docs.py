@@ -13,7 +13,6 @@ from evals import tables
 from evals.tables import figures
 from tests.conftest import REPOSITORY
 
-
 KINDS = ("pdf", "docx", "pptx", "epub", "html", "vtt", "srt", "csv", "md", "txt")
 """Of the loaders, as the fuzzer names them."""
 
