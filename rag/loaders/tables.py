@@ -32,9 +32,10 @@ def load_tsv(data: bytes) -> Content:
     """Rows separated by tabs. The format has no quoting, but some programs quote: where every field that begins with a
     quotation mark also ends with one, they are read so."""
     text = decode(data)
-    quotes = len(_OPENED.findall(text)) == len(_QUOTED.findall(text))
-    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    return _load(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=quoting))
+    lines = io.StringIO(text, newline="")
+    if len(_OPENED.findall(text)) == len(_QUOTED.findall(text)):
+        return _load(csv.reader(lines, delimiter="\t"))
+    return _load(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def _load(rows: Iterable[list[str]]) -> Content:
