@@ -72,7 +72,6 @@ def main() -> None:
     )
     parser.add_argument("--documents", type=Path, default=Path("seeds"), help="what the index was built from (seeds)")
     given = parser.parse_args()
-    load = os.getloadavg()[0]
     updated = _seconds("-m", "rag.cli", "index", str(given.documents), "--index", str(given.index))
     gradio = _seconds("-c", "import gradio")
     begun = time.perf_counter()
@@ -104,7 +103,7 @@ def main() -> None:
         "update_s": round(updated, 2),
         "gradio_s": round(gradio, 2),
     }
-    settings = {"rounds": given.rounds, "load_average_at_start": round(load, 1)}
+    settings = {"rounds": given.rounds}
     measured.write("chat_first_paint", result, settings)
     print(json.dumps(result))
 

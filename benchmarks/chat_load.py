@@ -9,7 +9,7 @@ people, questions and time; talks to a server that it starts itself on this comp
 results/chat_load.json.
 
 The crowd is on the same cores as the server. "processor_ms_per_answer" says what one answer takes of a core on either
-side; other work on the machine changes it little. "other_load" is the load average before it began: the waiting times
+side; other work on the machine changes it little. "load" is the load average before it began: the waiting times
 are those of a machine that is busy with so many other programs.
 """
 
@@ -149,7 +149,6 @@ def main() -> None:
             question: [place_of(citation).ref for citation in assistant.ask(question).citations]
             for question in assistant.suggestions()
         }
-    load = os.getloadavg()[0]
     with served(given.index) as server:
         server_before, crowd_before = _processor_s(server.pid), time.process_time()
         tally = asyncio.run(_crowd(server.url, given.people, given.seconds, expected))
@@ -167,7 +166,7 @@ def main() -> None:
             "crowd": round(1000 * crowd_s / answers),
         },
     }
-    settings = {"people": given.people, "seconds": given.seconds, "other_load": round(load, 1)}
+    settings = {"people": given.people, "seconds": given.seconds}
     measured.write("chat_load", result, settings)
     print(json.dumps({**settings, **result}))
     sys.exit(1 if tally.lost or tally.wrong or tally.refused or not tally.seconds else 0)

@@ -175,15 +175,19 @@ def _pairs(given: Sequence[str]) -> dict[str, object]:
 
 
 def _run(given: argparse.Namespace, open_encoder: OpenEncoder) -> int:
-    from evals import benchmarks, gold, identity, printing, runs
+    from evals import benchmarks, identity, printing, runs
     from evals.running import run
 
     pairs = _pairs(given.settings)
     settings = identity.settings_from(pairs)
-    if given.set == Format.SEEDS and given.data is None:
-        loaded = gold.load_seeds(given.questions, given.documents)
-    else:
-        loaded = benchmarks.load(given.set, given.data, format=given.format, qrels=given.qrels)
+    loaded = benchmarks.load(
+        given.set,
+        given.data,
+        format=given.format,
+        qrels=given.qrels,
+        questions=given.questions,
+        documents=given.documents,
+    )
     questions = benchmarks.limited(loaded, given.limit)
     progress = _Progress(given.quiet)
     encoder = open_encoder(settings, progress)

@@ -6,20 +6,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from evals.formats import LOADERS, detect
-from evals.gold import Format, Question, QuestionSet, load_seeds, unique
+from evals.gold import SEED_QUESTIONS, SEEDS, Format, Question, QuestionSet, load_seeds, unique
 from rag.errors import UserError
 
 
-def load(name: str, data: Path | None, *, format: Format | None = None, qrels: str | None = None) -> QuestionSet:
+def load(
+    name: str,
+    data: Path | None,
+    *,
+    format: Format | None = None,
+    qrels: str | None = None,
+    questions: Path = SEED_QUESTIONS,
+    documents: Path = SEEDS,
+) -> QuestionSet:
     """The question set called `name`: "seeds", or one below the folder `data`.
 
+    For "seeds", `questions` and `documents` may name others in the format of those that ship.
     `name` is a folder or file below `data`, its ending left out or not; where there is none, `data` itself
     is the set. `format` overrides what is seen from the files; `qrels` names the file of a BEIR folder's
     relevance judgements. Raises UserError.
     """
     if data is None:
         if name == Format.SEEDS:
-            return load_seeds()
+            return load_seeds(questions, documents)
         raise UserError(
             f"The set {name!r} needs a folder: python -m evals run {name} --data FOLDER. Without one: seeds."
         )
@@ -28,17 +37,17 @@ def load(name: str, data: Path | None, *, format: Format | None = None, qrels: s
     if format is None or format is Format.SEEDS:
         below = ", ".join(_sets_below(path)) or "none"
         raise UserError(f"{path} holds no question set. Below it: {below}. Formats: {', '.join(LOADERS)}.")
-    documents, questions, left_out = LOADERS[format](path, qrels)
-    kept, names = unique(documents)
+    loaded, asked, left_out = LOADERS[format](path, qrels)
+    kept, names = unique(loaded)
     repeated = sum(map(len, names.values())) - len(kept)
     if repeated:
         left_out["documents with the same text as another (indexed once, under all their names)"] = repeated
     once: dict[str, Question] = {}
-    for question in questions:
+    for question in asked:
         once.setdefault(question.id, question)
-    if len(once) < len(questions):
-        left_out["questions with the id of an earlier one"] = len(questions) - len(once)
-    if not kept or not questions:
+    if len(once) < len(asked):
+        left_out["questions with the id of an earlier one"] = len(asked) - len(once)
+    if not kept or not asked:
         reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing"
         raise UserError(f"{path}, read as {format}, has no question that can be used. Left out: {reasons}.")
     return QuestionSet(name, format, kept, names, tuple(once.values()), dict(left_out))

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from evals.comparing import SIGNIFICANT
 from evals.gold import ROOT
 
 DOCS = ROOT / "docs"
 _PLACE = re.compile(r"^<!-- (?P<name>[\w-]+) -->\n(?P<table>(?:\|.*\n)*)", re.MULTILINE)
-_SIGNIFICANT = 0.05
 Rows = Iterable[Sequence[object]]
 
 SEEDS = (
@@ -134,7 +134,7 @@ def ablations() -> Iterator[Sequence[object]]:
 def _difference(row: Mapping[str, Any]) -> str:
     value = round(row["difference"], 3)
     shown = f"{'+' if value > 0 else '−'}{_share(abs(value))}" if value else "="
-    return f"**{shown}**" if row["p_holm"] is not None and row["p_holm"] <= _SIGNIFICANT else shown
+    return f"**{shown}**" if row["p_holm"] is not None and row["p_holm"] <= SIGNIFICANT else shown
 
 
 def confidence() -> Iterator[Sequence[object]]:

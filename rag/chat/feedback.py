@@ -27,8 +27,8 @@ class FeedbackFile:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
-        kept = {k: v for k, v in asdict(settings).items() if k not in _PRIVATE}
-        self._settings = {**kept, "encoder": public_name(settings.encoder)}
+        shown = replace(settings, encoder=public_name(settings.encoder))
+        self._settings = {k: v for k, v in asdict(shown).items() if k not in _PRIVATE}
         self._lock = threading.Lock()
 
     def write(self, conversation: Conversation, position: int, turn: Turn, vote: bool | None, note: str) -> None:

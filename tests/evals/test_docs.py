@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
 from evals import identity, runs, tables
 from evals.gold import ROOT
@@ -12,16 +10,10 @@ from evals.gold import ROOT
 RESULTS = ROOT / "evals" / "results"
 
 
-def result(file: str) -> dict[str, Any]:
-    """A result file as it stands."""
-    read: dict[str, Any] = json.loads((RESULTS / file).read_text(encoding="utf-8"))
-    return read
-
-
 def test_runs_of_the_table_are_what_it_calls_them() -> None:
     """Its settings are the defaults but for those that its name gives, and it asked as many questions."""
     for name, file, group, _ in tables.SETS:
-        run = result(f"{file}.json")
+        run = tables.result(file)
         changed = dict(re.findall(r"`(\w+)=([\w.]+)`", name))
         assert run["identity"]["settings"] == identity.described(identity.settings_from(changed)), file
         (number,) = re.findall(r"([\d,]+) questions", name) or ["0"]
@@ -31,9 +23,9 @@ def test_runs_of_the_table_are_what_it_calls_them() -> None:
 
 def test_the_results_are_of_one_state_of_the_code() -> None:
     """Figures of different states must not stand in one table, nor a ranking beside another run's scores."""
-    files = ["baseline.json", *(f"summaries/{path.name}" for path in sorted((RESULTS / "summaries").glob("*.json")))]
+    files = ["baseline", *(f"summaries/{path.stem}" for path in sorted((RESULTS / "summaries").glob("*.json")))]
     assert len(files) >= 10
-    assert len({result(file)["identity"]["code_hash"] for file in files}) == 1
+    assert len({tables.result(file)["identity"]["code_hash"] for file in files}) == 1
     baseline = runs.load(RESULTS / "baseline.json")
     (tag,) = {line.split()[-1] for line in (RESULTS / "baseline.trec").read_text(encoding="utf-8").splitlines()}
     assert tag == baseline.identity.key
