@@ -76,10 +76,10 @@ def test_hesitations_at_the_ends_are_left_out_and_words_like_them_are_not(said: 
 
 def test_blanks_within_a_quote_cost_no_more_than_their_length() -> None:
     """From each of them the end would be looked for anew: minutes for what a file may hold."""
-    said = "one" + " " * 200_000 + "two"
+    said = "one" + " " * 40_000 + "two"  # some 8 s where it is the square
     began = time.process_time()
     assert _without_fillers(said, Span(0, len(said)), "en") == Span(0, len(said))
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
